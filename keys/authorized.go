@@ -4,15 +4,25 @@ import (
 	"encoding/base64"
 	"fmt"
 	"strings"
+	"unicode"
 )
 
-// AuthorizedKey returns k as an authorized_keys line, without a newline.
+// AuthorizedKey returns k as an authorized_keys line, without a newline. Control
+// characters in comment become blanks, so that it is one line in any case.
 func (k PublicKey) AuthorizedKey(comment string) string {
 	line := k.Type() + " " + base64.StdEncoding.EncodeToString([]byte(k.blob))
+	comment = strings.TrimSpace(strings.Map(blankControl, comment))
 	if comment != "" {
 		line += " " + comment
 	}
 	return line
+}
+
+func blankControl(r rune) rune {
+	if unicode.IsControl(r) {
+		return ' '
+	}
+	return r
 }
 
 // ParseAuthorizedKey reads a .pub file or an authorized_keys text that holds
@@ -45,7 +55,7 @@ func parseAuthorizedLine(line string) (PublicKey, string, error) {
 		return PublicKey{}, "", fmt.Errorf("keys: %w: no key type in the line (want \"ssh-ed25519 AAAA… comment\")", ErrMalformed)
 	}
 	encoded, comment := cutField(rest)
-	wire, err := base64.StdEncoding.Strict().DecodeString(encoded)
+	wire, err := decodeBase64(base64.StdEncoding, encoded)
 	if err != nil {
 		return PublicKey{}, "", fmt.Errorf("keys: %w: the second field is not base64", ErrMalformed)
 	}

@@ -36,7 +36,7 @@ func NodeIDFromBytes(b []byte) (NodeID, error) {
 // ParseNodeID reads the base58 form "Qm…" or OpenSSH's "SHA256:…".
 func ParseNodeID(s string) (NodeID, error) {
 	if rest, ok := strings.CutPrefix(s, fingerprintPrefix); ok {
-		digest, err := base64.RawStdEncoding.Strict().DecodeString(rest)
+		digest, err := decodeBase64(base64.RawStdEncoding, rest)
 		if err != nil || len(digest) != sha256.Size {
 			return NodeID{}, fmt.Errorf("keys: %w: %q is not an OpenSSH SHA256 fingerprint", ErrBadID, clip(s))
 		}
@@ -89,6 +89,15 @@ func (id *NodeID) UnmarshalText(text []byte) error {
 	}
 	*id = parsed
 	return nil
+}
+
+// decodeBase64 takes the one encoding of each value. Strict alone lets line ends
+// pass anywhere.
+func decodeBase64(e *base64.Encoding, s string) ([]byte, error) {
+	if strings.ContainsAny(s, "\r\n") {
+		return nil, errors.New("line end in base64")
+	}
+	return e.Strict().DecodeString(s)
 }
 
 // clip shortens input for an error message.

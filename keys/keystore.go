@@ -32,7 +32,7 @@ type Lister interface {
 
 // Memory is a Keystore in memory. Its zero value admits nobody.
 type Memory struct {
-	mu      sync.RWMutex // guards admitted, changed
+	mu      sync.RWMutex // guards admit, changed
 	admit   map[NodeID]PublicKey
 	changed chan struct{}
 }

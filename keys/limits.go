@@ -10,8 +10,8 @@ const (
 	maxRSAExponent = 1 << 24
 
 	// MaxWireSize bounds the SSH wire form of a key, in bytes: "ssh-rsa" (11), a
-	// 3-byte exponent (7) and a 4096-bit modulus with its sign byte (517).
-	MaxWireSize = 11 + 7 + 517
+	// 3-byte exponent and a 4096-bit modulus, with their sign bytes (8 and 517).
+	MaxWireSize = 11 + 8 + 517
 
 	// MaxSignatureSize bounds an SSH signature blob, in bytes: "rsa-sha2-512"
 	// (16) and a 4096-bit signature (516).

@@ -128,6 +128,10 @@ func ParseArmoredSignature(file []byte) (k PublicKey, namespace string, sig []by
 	bad := func(what string) (PublicKey, string, []byte, error) {
 		return PublicKey{}, "", nil, fmt.Errorf("keys: %w: %s", ErrBadSignature, what)
 	}
+	begin := []byte("-----BEGIN ") // pem.Decode skips what stands before a good block
+	if !bytes.HasPrefix(file, begin) || bytes.Count(file, begin) > 1 {
+		return bad("not one " + sshsigPEM + " block")
+	}
 	block, rest := pem.Decode(file)
 	if block == nil || block.Type != sshsigPEM || len(block.Headers) > 0 || len(bytes.TrimSpace(rest)) > 0 {
 		return bad("not one " + sshsigPEM + " block")
