@@ -1,0 +1,120 @@
+package replica
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/hearsaynet/hearsay/keys"
+	"github.com/hearsaynet/hearsay/verify"
+)
+
+// lookupTimeout bounds one question to a keystore about an author that is stored.
+const lookupTimeout = 5 * time.Second
+
+// policy returns the Verify function in force.
+func (r *Replica) policy() verify.Func {
+	if r.cfg.Verify != nil {
+		return r.cfg.Verify
+	}
+	return verify.Admitted(ownKeystore{r})
+}
+
+// ownKeystore is the configured keystore, and the own key beside it.
+type ownKeystore struct{ r *Replica }
+
+// Lookup implements keys.Keystore.
+func (o ownKeystore) Lookup(ctx context.Context, id keys.NodeID) (keys.PublicKey, error) {
+	if o.r.cfg.Signer != nil && id == o.r.self {
+		return o.r.cfg.Signer.Public(), nil
+	}
+	if o.r.cfg.Keystore == nil {
+		return keys.PublicKey{}, keys.ErrUnknown
+	}
+	return o.r.cfg.Keystore.Lookup(ctx, id)
+}
+
+// lookupAdmitted says whether an author may be in the models. While the keystore
+// is unavailable, the answer is what it was.
+func (r *Replica) lookupAdmitted(ctx context.Context, id keys.NodeID, was bool) bool {
+	if r.cfg.Keystore == nil && r.cfg.Verify != nil {
+		return true
+	}
+	ctx, cancel := context.WithTimeout(ctx, lookupTimeout)
+	defer cancel()
+	_, err := ownKeystore{r}.Lookup(ctx, id)
+	if err != nil && !errors.Is(err, keys.ErrUnknown) {
+		return was
+	}
+	return err == nil
+}
+
+// wanted names the admitted authors, when the keystore can list them; digests then
+// ask for these and no others.
+func (r *Replica) wanted() (ids []keys.NodeID, listed bool) {
+	if r.cfg.Keystore == nil {
+		return nil, r.cfg.Verify == nil
+	}
+	l, ok := r.cfg.Keystore.(keys.Lister)
+	if !ok {
+		return nil, false
+	}
+	ctx, cancel := context.WithTimeout(r.ctx, lookupTimeout)
+	defer cancel()
+	ids, err := l.List(ctx)
+	return ids, err == nil
+}
+
+// followKeystore looks again at every author when the admitted set has moved.
+func (r *Replica) followKeystore(n keys.Notifier, changed <-chan struct{}) {
+	for {
+		select {
+		case <-r.ctx.Done():
+			return
+		case <-changed:
+		}
+		changed = n.Changed()
+		r.readmit()
+	}
+}
+
+// readmit brings the models in step with the keystore and asks all peers again.
+func (r *Replica) readmit() {
+	r.pipe.Retry()
+	r.mu.Lock()
+	ids := make([]keys.NodeID, 0, len(r.authors))
+	for id := range r.authors {
+		ids = append(ids, id)
+	}
+	r.mu.Unlock()
+
+	withdrawn := false
+	for _, id := range ids {
+		r.mu.Lock()
+		was := r.authors[id].admitted
+		r.mu.Unlock()
+		now := r.lookupAdmitted(r.ctx, id, was)
+		if now == was {
+			continue
+		}
+		r.mu.Lock()
+		a := r.authors[id]
+		a.admitted = now
+		frontier := a.frontier
+		r.mu.Unlock()
+		if now {
+			r.models.admit(id, frontier)
+		} else {
+			withdrawn = true
+			r.models.withdraw(id)
+			r.notices.send(Notice{Kind: Retracted, Ref: frontier, N: frontier.Seq, Reason: "the author's key was withdrawn"})
+		}
+	}
+	if withdrawn {
+		r.models.rebuild()
+	}
+	r.mu.Lock()
+	clear(r.unknown)
+	r.mu.Unlock()
+	r.askAll()
+}

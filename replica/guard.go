@@ -1,0 +1,177 @@
+package replica
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+)
+
+// Guard protects the own author from a store that may have forgotten some of its
+// updates: a restored backup, a copied directory, a key that was used elsewhere.
+// Writing again from an old frontier would publish a second history.
+type Guard struct {
+	// Suspect says that the store is not known to be the one that wrote last with this
+	// key. Writing waits until peers have been asked for the key's updates.
+	Suspect bool
+	// Peers are the names, as in SyncConfig.Name, of the peers that must answer.
+	Peers []string
+	// Force writes without asking.
+	Force bool
+	// Confirmed, if set, is called once when writing is allowed.
+	Confirmed func()
+}
+
+// The reasons why LocalUpdate refuses to write.
+var (
+	// ErrUnconfirmed: no peer has said what this key wrote last.
+	ErrUnconfirmed = errors.New("replica: this key may have written elsewhere, and no peer has answered what: connect a peer that knows, or, for a key that is new, use --force")
+	// ErrWritesElsewhere: a peer showed a valid update of our key that this store lacks.
+	ErrWritesElsewhere = errors.New("replica: this key writes elsewhere: stop the other node, then restart this one")
+	// ErrForked: the own key has signed two histories. Nothing repairs that; use a new key.
+	ErrForked = errors.New("replica: this key has signed two histories and is frozen: make a new key")
+	// ErrReadOnly: the replica has no Signer.
+	ErrReadOnly = errors.New("replica: no signer: this replica only reads and relays")
+)
+
+type guard struct {
+	r *Replica
+
+	mu        sync.Mutex // guards the fields below
+	opened    time.Time
+	open      bool // writing is allowed
+	awaited   map[string]bool
+	answered  bool
+	claim     uint64 // the highest own seq that a peer claims and has not proved
+	claimed   time.Time
+	elsewhere error
+	changed   chan struct{} // closed and replaced when something above changes
+}
+
+func (g *guard) init(r *Replica) {
+	g.r = r
+	c := r.cfg.Guard
+	g.opened = r.cfg.Now()
+	g.open = !c.Suspect || c.Force
+	g.awaited = make(map[string]bool, len(c.Peers))
+	for _, p := range c.Peers {
+		g.awaited[p] = true
+	}
+	g.changed = make(chan struct{})
+	if a := r.authors[r.self]; a != nil && a.fork != nil {
+		g.elsewhere = ErrForked
+	}
+	if g.open && c.Confirmed != nil {
+		c.Confirmed()
+	}
+}
+
+// wait blocks until writing is allowed, or says why it is not.
+func (g *guard) wait(ctx context.Context) error {
+	for {
+		g.mu.Lock()
+		allowed, until, err := g.stateLocked(g.r.cfg.Now())
+		changed := g.changed
+		g.mu.Unlock()
+		if err != nil || allowed {
+			return err
+		}
+		timer := time.NewTimer(until)
+		select {
+		case <-ctx.Done():
+			timer.Stop()
+			return fmt.Errorf("%w (waiting for peers: %w)", ErrUnconfirmed, context.Cause(ctx))
+		case <-g.r.ctx.Done():
+			timer.Stop()
+			return ErrClosed
+		case <-changed:
+		case <-timer.C:
+		}
+		timer.Stop()
+	}
+}
+
+// stateLocked says whether writing is allowed, or how long to wait at most before
+// looking again.
+func (g *guard) stateLocked(now time.Time) (allowed bool, again time.Duration, err error) {
+	if g.elsewhere != nil {
+		return false, 0, g.elsewhere
+	}
+	if g.open {
+		return true, 0, nil
+	}
+	late := now.Sub(g.opened) >= guardWait
+	if g.claim > g.r.ownFrontier().Seq && now.Sub(g.claimed) < guardWait {
+		return false, guardWait - now.Sub(g.claimed), nil
+	}
+	if g.answered && (len(g.awaited) == 0 || late) {
+		g.open = true
+		g.notifyLocked()
+		if f := g.r.cfg.Guard.Confirmed; f != nil {
+			f()
+		}
+		return true, 0, nil
+	}
+	if late || (len(g.awaited) == 0 && len(g.r.cfg.Guard.Peers) == 0) {
+		return false, 0, ErrUnconfirmed
+	}
+	return false, guardWait - now.Sub(g.opened), nil
+}
+
+func (g *guard) notifyLocked() {
+	close(g.changed)
+	g.changed = make(chan struct{})
+}
+
+// peerAnswered notes that a peer has sent all it has of our own updates.
+func (g *guard) peerAnswered(name string) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.open {
+		return
+	}
+	delete(g.awaited, name)
+	g.answered = true
+	g.notifyLocked()
+}
+
+// peerClaims notes that a peer claims to have an own update of this seq.
+func (g *guard) peerClaims(seq uint64) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if !g.open && seq > g.claim {
+		g.claim, g.claimed = seq, g.r.cfg.Now()
+		g.notifyLocked()
+	}
+}
+
+// foreignOwn is called when a verified update of our own key came from elsewhere that
+// the store lacked.
+func (g *guard) foreignOwn() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.open && g.elsewhere == nil {
+		g.elsewhere = ErrWritesElsewhere
+		g.notifyLocked()
+		g.r.trouble("local author", ErrWritesElsewhere)
+	}
+}
+
+func (g *guard) forked() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.elsewhere = ErrForked
+	g.notifyLocked()
+}
+
+// status returns why writing is refused or waits, nil when it is allowed.
+func (g *guard) status() error {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	allowed, _, err := g.stateLocked(g.r.cfg.Now())
+	if err == nil && !allowed {
+		err = errors.New("replica: asking the peers what this key wrote last")
+	}
+	return err
+}

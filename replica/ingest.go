@@ -1,0 +1,509 @@
+package replica
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/hearsaynet/hearsay/keys"
+	"github.com/hearsaynet/hearsay/replica/store"
+	"github.com/hearsaynet/hearsay/replica/wire"
+	"github.com/hearsaynet/hearsay/verify"
+)
+
+// recordFork keeps a run that contradicts the stored history of its author.
+const recordFork = "fork"
+
+// delivery is a run on its way through Verify, and who brought it.
+type delivery struct{ from []source }
+
+// source is where a run came from.
+type source interface {
+	// name says it to a person.
+	name() string
+	// verdict tells it what became of a run that it brought. charge is set when the
+	// fault is its own.
+	verdict(err error, charge bool)
+}
+
+// The reasons for refusing a run that Verify accepted, or never saw.
+var (
+	errFrozen   = errors.New("the author has signed two histories and is frozen")
+	errNewer    = errors.New("needs a newer hearsay")
+	errAbsent   = errors.New("a change is missing and no erasure by its author explains it")
+	errTooMany  = errors.New("the topic has as many authors as this node admits")
+	errUnwanted = errors.New("the author is not admitted any more")
+	errGap      = errors.New("updates before it are missing")
+)
+
+// offer is the one door for runs: live, resync, import and relay. It blocks while
+// verification is behind. The source hears the verdict later, exactly once.
+func (r *Replica) offer(ctx context.Context, u *wire.UnverifiedRun, offered keys.PublicKey, from source) error {
+	print := u.Fingerprint()
+	if r.recent.has(print) {
+		from.verdict(nil, false)
+		return nil
+	}
+	done, err := r.precheck(u, print, offered, from)
+	if done || err != nil {
+		return err
+	}
+	err = r.pipe.Submit(ctx, verify.NewRequest(u, offered), print)
+	if err == nil {
+		return nil
+	}
+	r.mu.Lock()
+	d := r.landedLocked(u.Author(), print)
+	r.dropped[u.Author()] = struct{}{}
+	r.mu.Unlock()
+	for _, s := range d.from {
+		s.verdict(err, false)
+	}
+	if errors.Is(err, verify.ErrDropped) {
+		return nil
+	}
+	return err
+}
+
+// precheck settles what needs no signature check, and enters the run in the table
+// of runs in flight otherwise. Nothing else changes because of it.
+func (r *Replica) precheck(u *wire.UnverifiedRun, print [32]byte, offered keys.PublicKey, from source) (done bool, err error) {
+	r.mu.Lock()
+	if d := r.inflight[print]; d != nil {
+		d.from = append(d.from, from)
+		r.mu.Unlock()
+		return true, nil
+	}
+	a := r.authors[u.Author()]
+	if why := r.refusalLocked(a, u); why != nil {
+		r.refuseLocked(u, offered, from, why)
+		r.mu.Unlock()
+		from.verdict(why, false)
+		return true, nil
+	}
+	var frontier wire.Ref
+	if a != nil {
+		frontier = a.frontier
+		if u.First() > frontier.Seq+1 && r.flying[u.Author()] == 0 {
+			r.gapLocked(a, u.First(), u.Last(), from.name())
+			r.mu.Unlock()
+			from.verdict(errGap, false)
+			r.ask(u.Author())
+			return true, nil
+		}
+	}
+	r.mu.Unlock()
+
+	if u.Last() <= frontier.Seq {
+		same, err := r.stores(u)
+		if err != nil {
+			r.trouble("compare a replayed run", err)
+		}
+		if same || err != nil {
+			from.verdict(nil, false)
+			return true, nil
+		}
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if d := r.inflight[print]; d != nil {
+		d.from = append(d.from, from)
+		return true, nil
+	}
+	r.inflight[print] = &delivery{[]source{from}}
+	r.flying[u.Author()]++
+	return false, nil
+}
+
+// landedLocked takes a run out of the table of runs in flight.
+func (r *Replica) landedLocked(id keys.NodeID, print [32]byte) *delivery {
+	d := r.inflight[print]
+	delete(r.inflight, print)
+	if r.flying[id]--; r.flying[id] <= 0 {
+		delete(r.flying, id)
+	}
+	return d
+}
+
+// refusalLocked says why a run need not be verified.
+func (r *Replica) refusalLocked(a *author, u *wire.UnverifiedRun) error {
+	switch {
+	case a != nil && a.fork != nil:
+		return errFrozen
+	case a == nil && r.cfg.Keystore == nil && u.Author() != r.self && len(r.authors) >= r.cfg.MaxAuthors:
+		return errTooMany
+	}
+	for _, e := range u.UnverifiedEntries() {
+		if e.Absent {
+			return errAbsent
+		}
+	}
+	return nil
+}
+
+// stores reports whether the stored history has u's last update.
+func (r *Replica) stores(u *wire.UnverifiedRun) (bool, error) {
+	end := u.UnverifiedEnd()
+	have, err := r.refAt(u.Author(), end.Seq)
+	return have == end, err
+}
+
+// refAt returns the stored update of that seq.
+func (r *Replica) refAt(id keys.NodeID, seq uint64) (wire.Ref, error) {
+	if seq == 0 {
+		return wire.Ref{Author: id}, nil
+	}
+	for run, err := range r.store.Runs(r.cfg.Topic, wire.Ref{Author: id, Seq: seq - 1}) {
+		if err != nil {
+			return wire.Ref{}, err
+		}
+		return run.Ref(int(seq - run.First())), nil
+	}
+	return wire.Ref{}, fmt.Errorf("replica: no update %d of %v: %w", seq, id, store.ErrNotFound)
+}
+
+// gapLocked notes that seqs of an author are missing, whoever said so.
+func (r *Replica) gapLocked(a *author, first, last uint64, peer string) {
+	if a.gap == nil {
+		a.gap = &gap{since: r.now(), peer: peer}
+		r.notices.send(Notice{Kind: Gap, Ref: wire.Ref{Author: a.id, Seq: a.frontier.Seq + 1}, Peer: peer,
+			Reason: fmt.Sprintf("%d was offered, %d is missing", first, a.frontier.Seq+1)})
+	}
+	a.gap.want = a.frontier.Seq + 1
+	a.gap.seen = max(a.gap.seen, last)
+}
+
+// settleLoop takes verdicts and moves frontiers. Besides the local author's loop,
+// nothing else writes updates to the store.
+func (r *Replica) settleLoop() {
+	for res := range r.pipe.Results() {
+		batch := []verify.Result{res}
+		bytes := res.Unverified.Size()
+	more:
+		for len(batch) < maxBatchRuns && bytes < maxBatchBytes {
+			select {
+			case res, ok := <-r.pipe.Results():
+				if !ok {
+					break more
+				}
+				batch = append(batch, res)
+				bytes += res.Unverified.Size()
+			default:
+				break more
+			}
+		}
+		r.settle(batch)
+	}
+}
+
+// settlement is what a batch of verdicts comes to.
+type settlement struct {
+	runs  []*wire.Run              // to append, contiguous
+	ends  map[keys.NodeID]wire.Ref // where they lead
+	own   bool                     // some are of the own author
+	asks  []keys.NodeID
+	forks []*wire.Run
+	after []func() // verdicts to tell, outside the lock
+}
+
+func (r *Replica) settle(batch []verify.Result) {
+	own := false
+	for _, res := range batch {
+		own = own || res.Unverified.Author() == r.self
+	}
+	if own { // the own frontier must not move in between
+		r.local.writing.Lock()
+		defer r.local.writing.Unlock()
+	}
+	s := settlement{ends: make(map[keys.NodeID]wire.Ref), own: own}
+	r.mu.Lock()
+	for _, res := range batch {
+		r.decideLocked(&s, res)
+	}
+	r.mu.Unlock()
+
+	if len(s.runs) > 0 && r.storeUntilDone(s.runs...) == nil {
+		r.stored(s.runs, s.ends)
+	}
+	for _, run := range s.forks {
+		r.checkFork(run)
+	}
+	if _, ok := s.ends[r.self]; ok {
+		r.guard.foreignOwn()
+	}
+	for _, tell := range s.after {
+		tell()
+	}
+	for _, id := range s.asks {
+		r.ask(id)
+	}
+}
+
+// decideLocked checks a verdict again against frontier, fork and admission.
+func (r *Replica) decideLocked(s *settlement, res verify.Result) {
+	u := res.Unverified
+	d := r.landedLocked(u.Author(), res.Tag.([32]byte))
+	if d == nil {
+		return
+	}
+	why, charge := res.Err, false
+	switch res.Verdict {
+	case verify.Accept:
+		why = r.acceptLocked(s, res.Run, d)
+		if _, ok := r.dropped[u.Author()]; ok { // it waits no more: ask for the rest
+			delete(r.dropped, u.Author())
+			s.asks = append(s.asks, u.Author())
+		}
+	case verify.Reject:
+		charge = errors.Is(why, wire.ErrBadSignature) || errors.Is(why, wire.ErrWrongKey)
+	default:
+		r.dropped[u.Author()] = struct{}{}
+	}
+	if why != nil && !errors.Is(why, errGap) && res.Verdict != verify.Unavailable {
+		for _, from := range d.from {
+			r.refuseLocked(u, keys.PublicKey{}, from, why)
+		}
+	}
+	s.after = append(s.after, func() {
+		for _, from := range d.from {
+			from.verdict(why, charge)
+		}
+	})
+}
+
+// acceptLocked places a verified run after its author's frontier.
+func (r *Replica) acceptLocked(s *settlement, run *wire.Run, d *delivery) error {
+	a := r.authorLocked(run.Author(), run.Key())
+	switch {
+	case a.fork != nil:
+		return errFrozen
+	case !a.admitted:
+		return errUnwanted
+	}
+	end, ok := s.ends[a.id]
+	if !ok {
+		end = a.frontier
+	}
+	switch {
+	case run.First() > end.Seq+1:
+		r.gapLocked(a, run.First(), run.Last(), d.from[0].name())
+		s.asks = append(s.asks, a.id)
+		return errGap
+	case run.Last() <= end.Seq:
+		s.forks = append(s.forks, run) // a copy, or a second history
+		return nil
+	case refIn(run, end.Seq) != end:
+		s.forks = append(s.forks, run)
+		return errFrozen
+	}
+	for i, e := range run.Entries() {
+		if e.Kind != wire.KindChange {
+			a.newer = &newer{run.First() + uint64(i), e.Kind}
+			return fmt.Errorf("update %d is a %v: %w", a.newer.seq, e.Kind, errNewer)
+		}
+	}
+	run = run.CutFront(end.Seq)
+	s.runs = append(s.runs, run)
+	s.ends[a.id] = run.End()
+	return nil
+}
+
+// refIn returns what run says of seq, which is in it or just before it.
+func refIn(run *wire.Run, seq uint64) wire.Ref {
+	if seq < run.First() {
+		return run.Prev()
+	}
+	return run.Ref(int(seq - run.First()))
+}
+
+// stored follows an append: frontiers, peers, then models. ends may be nil.
+func (r *Replica) stored(runs []*wire.Run, ends map[keys.NodeID]wire.Ref) {
+	if ends == nil {
+		ends = map[keys.NodeID]wire.Ref{runs[0].Author(): runs[len(runs)-1].End()}
+	}
+	r.recent.add(runs)
+	r.mu.Lock()
+	for id, end := range ends {
+		a := r.authorLocked(id, runs[0].Key()) // makes an entry for the own author only
+		a.frontier = end
+		if a.gap != nil && a.gap.seen <= end.Seq {
+			a.gap = nil
+		} else if a.gap != nil {
+			a.gap.want = end.Seq + 1
+		}
+	}
+	lanes := r.lanesLocked()
+	r.mu.Unlock()
+	for _, l := range lanes {
+		l.moved(ends)
+	}
+	r.models.apply(runs)
+}
+
+func (r *Replica) lanesLocked() []*lane {
+	lanes := make([]*lane, 0, len(r.lanes))
+	for l := range r.lanes {
+		lanes = append(lanes, l)
+	}
+	return lanes
+}
+
+// fork is what is known of an author that has signed two histories.
+type fork struct {
+	seq uint64 // the first seq of the run that contradicts ours
+}
+
+// checkFork compares a verified run with the stored history, and freezes the author
+// when they differ.
+func (r *Replica) checkFork(run *wire.Run) {
+	r.mu.Lock()
+	frontier := r.authors[run.Author()].frontier
+	r.mu.Unlock()
+	seq := min(run.Last(), frontier.Seq)
+	have, err := r.refAt(run.Author(), seq)
+	if err != nil {
+		r.trouble("compare two histories", err)
+		return
+	}
+	if refIn(run, seq) == have {
+		return
+	}
+	if err := r.store.PutRecord(r.ctx, r.cfg.Topic, recordFork, run.Author(), run.Body()); err != nil {
+		r.trouble("keep the evidence of a fork", err)
+	}
+	r.mu.Lock()
+	a := r.authors[run.Author()]
+	news := a.fork == nil
+	if news {
+		a.fork = &fork{seq: run.First()}
+	}
+	r.mu.Unlock()
+	if !news {
+		return
+	}
+	if run.Author() == r.self {
+		r.guard.forked()
+	}
+	r.log.Error("an author has signed two histories and is frozen", "author", run.Author(), "seq", seq)
+	r.notices.send(Notice{Kind: Forked, Ref: have, Reason: "the author has signed another update with this seq, or before it"})
+}
+
+// ask asks all peers for what follows an author's frontier.
+func (r *Replica) ask(id keys.NodeID) {
+	r.mu.Lock()
+	lanes := r.lanesLocked()
+	r.mu.Unlock()
+	for _, l := range lanes {
+		l.ask(id)
+	}
+}
+
+// askLoop asks again, now and then, for what is still missing.
+func (r *Replica) askLoop() {
+	tick := time.NewTicker(watchEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-r.ctx.Done():
+			return
+		case <-tick.C:
+			for _, id := range r.missing() {
+				r.ask(id)
+			}
+		}
+	}
+}
+
+// missing returns the authors of which something is known to be missing, and does
+// not wait for the keystore.
+func (r *Replica) missing() (ids []keys.NodeID) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for id, a := range r.authors {
+		if a.gap != nil && a.admitted && a.fork == nil {
+			ids = append(ids, id)
+		}
+	}
+	for id := range r.dropped {
+		if _, waits := r.pipe.WaitingFor(id); !waits {
+			delete(r.dropped, id)
+			ids = append(ids, id)
+		}
+	}
+	return ids
+}
+
+// askAll asks all peers for everything that is missing.
+func (r *Replica) askAll() {
+	r.mu.Lock()
+	lanes := r.lanesLocked()
+	r.mu.Unlock()
+	for _, l := range lanes {
+		l.sendDigest()
+	}
+}
+
+// stranger is an author whose runs were refused before anything of it was stored.
+type stranger struct {
+	key   keys.PublicKey // as offered, zero if none was
+	why   string
+	peer  string
+	at    time.Time
+	count uint64
+}
+
+// refusal is one run that was refused, for Explain.
+type refusal struct {
+	author      keys.NodeID
+	first, last uint64
+	why         string
+	peer        string
+	at          time.Time
+}
+
+// ring keeps the newest refusals.
+type ring struct {
+	items []refusal
+	next  int
+}
+
+func (g *ring) add(x refusal) {
+	if len(g.items) < maxRefusals {
+		g.items = append(g.items, x)
+		return
+	}
+	g.items[g.next] = x
+	g.next = (g.next + 1) % maxRefusals
+}
+
+// refuseLocked remembers why a run was refused. Nothing is decided by it.
+func (r *Replica) refuseLocked(u *wire.UnverifiedRun, offered keys.PublicKey, from source, why error) {
+	r.counts.rejected.Add(uint64(u.Len()))
+	peer := from.name()
+	r.refused.add(refusal{u.Author(), u.First(), u.Last(), why.Error(), peer, r.now()})
+	if r.authors[u.Author()] == nil {
+		r.strangerLocked(u.Author(), offered, peer, why)
+	}
+	r.notices.send(Notice{Kind: Rejected, Ref: wire.Ref{Author: u.Author(), Seq: u.First()}, Peer: peer, Reason: why.Error(), N: uint64(u.Len())})
+}
+
+// strangerLocked remembers an author that is not admitted, the newest maxUnknown of them.
+func (r *Replica) strangerLocked(id keys.NodeID, offered keys.PublicKey, peer string, why error) {
+	st := r.unknown[id]
+	if st == nil {
+		if len(r.unknown) >= maxUnknown {
+			for old := range r.unknown { // any one: ids are free, and a flood must not cost more
+				delete(r.unknown, old)
+				break
+			}
+		}
+		st = &stranger{}
+		r.unknown[id] = st
+	}
+	if !offered.IsZero() && offered.ID() == id {
+		st.key = offered
+	}
+	st.why, st.peer, st.at = why.Error(), peer, r.now()
+	st.count++
+}

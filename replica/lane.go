@@ -1,0 +1,356 @@
+package replica
+
+import (
+	"bytes"
+	"slices"
+	"time"
+
+	"github.com/hearsaynet/hearsay/keys"
+	"github.com/hearsaynet/hearsay/replica/wire"
+)
+
+// lane is one topic of a session. The session's mutex guards its fields, except
+// where they say otherwise.
+type lane struct {
+	s    *session
+	r    *Replica
+	mine uint16 // our handle
+
+	partial *wire.Digest // a digest of which more is to come; used by the reader only
+
+	// What the peer has, as far as it says and as we have sent: a hint that decides
+	// only what this peer is sent.
+	peer       map[keys.NodeID]position
+	all        bool // it wants authors that it did not name
+	queue      []keys.NodeID
+	queued     map[keys.NodeID]bool
+	owed       map[keys.NodeID]uint64 // what its digests asked for and was not sent yet
+	unanswered []uint64               // the nonces of these digests
+	served     bool                   // a digest of it has been answered
+
+	// What we asked.
+	listed   map[keys.NodeID]bool // the authors that our digest named, nil if all are wanted
+	nonce    uint64               // of our newest full digest
+	answered bool                 // it has been answered with Done
+	inflight int                  // runs from this peer without a verdict
+	drained  bool
+	asked    map[keys.NodeID]question
+}
+
+// position is what a peer has of an author.
+type position struct {
+	seq  uint64
+	hash wire.Hash // as the peer says it; zero if it does not
+}
+
+type question struct {
+	at   time.Time
+	wait time.Duration
+}
+
+func newLane(s *session, r *Replica, handle uint16) *lane {
+	return &lane{
+		s: s, r: r, mine: handle,
+		peer:   make(map[keys.NodeID]position),
+		queued: make(map[keys.NodeID]bool),
+		owed:   make(map[keys.NodeID]uint64),
+		asked:  make(map[keys.NodeID]question),
+	}
+}
+
+func (l *lane) name() string { return l.s.cfg.Name }
+
+// join makes the replica feed the lane, and asks the peer for all that is missing.
+func (l *lane) join() {
+	l.r.mu.Lock()
+	l.r.lanes[l] = struct{}{}
+	l.r.mu.Unlock()
+	l.r.notices.send(Notice{Kind: LinkUp, Peer: l.name()})
+	l.sendDigest()
+}
+
+func (l *lane) leave() {
+	l.r.mu.Lock()
+	delete(l.r.lanes, l)
+	l.r.mu.Unlock()
+	reason := ""
+	if err := l.s.cause(errLeft); err != nil {
+		reason = err.Error()
+	}
+	l.r.notices.send(Notice{Kind: LinkDown, Peer: l.name(), Reason: reason})
+}
+
+// sendDigest tells the peer our whole clock.
+func (l *lane) sendDigest() {
+	refs, listed := l.r.digest()
+	unnamed := wire.UnnamedWanted
+	if listed {
+		unnamed = wire.UnnamedNotWanted
+	}
+	s := l.s
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	l.listed = nil
+	if listed {
+		l.listed = make(map[keys.NodeID]bool, len(refs))
+		for _, ref := range refs {
+			l.listed[ref.Author] = true
+		}
+	}
+	s.nonce++
+	l.nonce, l.answered, l.drained = s.nonce, false, false
+	l.digestLocked(s.nonce, unnamed, refs)
+}
+
+// digestLocked queues a digest in as many frames as it takes.
+func (l *lane) digestLocked(nonce uint64, unnamed wire.Unnamed, refs []wire.Ref) {
+	for {
+		n := min(len(refs), wire.MaxDigestRefs)
+		d := &wire.Digest{Nonce: nonce, More: n < len(refs), Unnamed: unnamed, Refs: refs[:n]}
+		l.controlLocked(wire.FrameDigest, d.Append(nil))
+		if t := l.s.cfg.Trace.DigestSent; t != nil {
+			t(l.r.cfg.Topic, d)
+		}
+		refs = refs[n:]
+		if len(refs) == 0 {
+			return
+		}
+	}
+}
+
+// ping is an empty digest; its Done is the pong.
+func (s *session) ping() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.nonce++
+	s.lanes[0].digestLocked(s.nonce, wire.UnnamedNotWanted, nil)
+}
+
+// ask asks for what follows one author's frontier, not too often.
+func (l *lane) ask(id keys.NodeID) {
+	frontier := l.r.frontier(id)
+	now := time.Now()
+	l.s.mu.Lock()
+	defer l.s.mu.Unlock()
+	q := l.asked[id]
+	if now.Sub(q.at) < q.wait {
+		return
+	}
+	l.asked[id] = question{now, min(max(askMin, 2*q.wait), askMax)}
+	l.s.nonce++
+	l.digestLocked(l.s.nonce, wire.UnnamedNotWanted, []wire.Ref{frontier})
+}
+
+// controlLocked queues a frame that is not a run.
+func (l *lane) controlLocked(t wire.FrameType, body []byte) {
+	s := l.s
+	if len(s.control) >= maxControl {
+		s.cancel(closing(wire.CloseBusy, "%d answers wait to be read", maxControl))
+		return
+	}
+	s.control = append(s.control, wire.Frame{Type: t, Handle: l.mine, Body: body})
+	s.wakeWriter()
+}
+
+// answer takes a whole digest: it replaces what we believed of the authors it names,
+// and, when it wants unnamed ones, of all.
+func (l *lane) answer(d *wire.Digest) error {
+	have := l.r.servable()
+	s := l.s
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(l.unanswered) >= maxUnanswered {
+		return closing(wire.CloseProtocol, "%d digests at once", maxUnanswered)
+	}
+	l.unanswered = append(l.unanswered, d.Nonce)
+	if d.Unnamed == wire.UnnamedWanted {
+		l.all = true
+		clear(l.peer)
+		clear(l.owed)
+	}
+	for _, ref := range d.Refs {
+		l.peer[ref.Author] = position{ref.Seq, ref.Hash}
+		if ref.Author == l.r.self {
+			l.r.guard.peerClaims(ref.Seq)
+		}
+	}
+	if len(l.peer) > 2*maxDigestFrames*wire.MaxDigestRefs {
+		return closing(wire.CloseBusy, "digests named more than %d authors", 2*maxDigestFrames*wire.MaxDigestRefs)
+	}
+	l.oweLocked(d, have)
+	s.wakeWriter()
+	return nil
+}
+
+// oweLocked queues what a digest asks for.
+func (l *lane) oweLocked(d *wire.Digest, have map[keys.NodeID]wire.Ref) {
+	if d.Unnamed == wire.UnnamedNotWanted {
+		for _, ref := range d.Refs {
+			if ours, ok := have[ref.Author]; ok {
+				l.oweAuthorLocked(ours)
+			}
+		}
+		// The first digest of a peer that names all it wants: tell it whom else we carry.
+		if !l.all && len(d.Refs) > 0 && !l.served {
+			for id := range have {
+				if _, named := l.peer[id]; !named {
+					l.introduceLocked(id)
+				}
+			}
+		}
+	} else {
+		for _, ours := range have {
+			l.oweAuthorLocked(ours)
+		}
+	}
+	l.served = true
+}
+
+func (l *lane) oweAuthorLocked(ours wire.Ref) {
+	pos := l.peer[ours.Author]
+	switch {
+	case pos.seq < ours.Seq:
+		l.owed[ours.Author] = ours.Seq
+	case pos.seq == ours.Seq && pos.hash != (wire.Hash{}) && pos.hash != ours.Hash:
+		// Two histories: our newest update is the question which is the right one.
+		l.peer[ours.Author] = position{seq: ours.Seq - 1}
+		l.owed[ours.Author] = ours.Seq
+	default:
+		return
+	}
+	l.enqueueLocked(ours.Author)
+}
+
+func (l *lane) introduceLocked(id keys.NodeID) {
+	if !l.s.keyed[id] && len(l.s.control) < maxControl/2 {
+		l.s.keyed[id] = true
+		l.controlLocked(wire.FrameKey, l.r.keyOf(id).Wire())
+	}
+}
+
+func (l *lane) enqueueLocked(id keys.NodeID) {
+	if !l.queued[id] {
+		l.queued[id] = true
+		l.queue = append(l.queue, id)
+	}
+}
+
+// moved tells the lane that frontiers have moved.
+func (l *lane) moved(ends map[keys.NodeID]wire.Ref) {
+	s := l.s
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for id, end := range ends {
+		delete(l.asked, id)
+		pos, known := l.peer[id]
+		switch {
+		case !known && !l.all:
+			if l.served {
+				l.introduceLocked(id)
+			}
+		case pos.seq < end.Seq:
+			l.enqueueLocked(id)
+		}
+	}
+	s.wakeWriter()
+}
+
+// received notes a run that the peer sent: whatever it is worth, the peer needs
+// no copy of it.
+func (l *lane) received(u *wire.UnverifiedRun) {
+	l.s.mu.Lock()
+	defer l.s.mu.Unlock()
+	l.inflight++
+	if pos, known := l.peer[u.Author()]; known && pos.seq < u.Last() || !known && l.all {
+		l.peer[u.Author()] = position{seq: u.Last()}
+	}
+}
+
+// verdict implements source.
+func (l *lane) verdict(err error, charge bool) {
+	s := l.s
+	if charge {
+		s.cancel(closing(wire.CloseRefused, "%v", err))
+	}
+	s.mu.Lock()
+	l.inflight--
+	s.mu.Unlock()
+	l.settled()
+}
+
+// done takes the answer to one of our digests.
+func (l *lane) done(nonce uint64) {
+	l.s.mu.Lock()
+	l.answered = l.answered || nonce == l.nonce
+	l.s.mu.Unlock()
+	l.settled()
+}
+
+// settled looks whether the peer is drained.
+func (l *lane) settled() {
+	s := l.s
+	s.mu.Lock()
+	news := l.answered && l.inflight == 0 && !l.drained
+	l.drained = l.drained || news
+	s.mu.Unlock()
+	if news {
+		l.r.guard.peerAnswered(l.name())
+		l.r.notices.send(Notice{Kind: Drained, Peer: l.name()})
+		s.wakeWriter()
+	}
+}
+
+// digest returns what we have, ascending, and whether it names all that we want.
+func (r *Replica) digest() (refs []wire.Ref, listed bool) {
+	ids, listed := r.wanted()
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for id, a := range r.authors {
+		if a.admitted || !listed {
+			refs = append(refs, wire.Ref{Author: id, Seq: a.frontier.Seq, Hash: a.frontier.Hash})
+		}
+	}
+	if listed {
+		if r.cfg.Signer != nil {
+			ids = append(ids, r.self)
+		}
+		for _, id := range ids {
+			if r.authors[id] == nil {
+				refs = append(refs, wire.Ref{Author: id})
+			}
+		}
+	}
+	slices.SortFunc(refs, func(a, b wire.Ref) int { return bytes.Compare(a.Author[:], b.Author[:]) })
+	return slices.CompactFunc(refs, func(a, b wire.Ref) bool { return a.Author == b.Author }), listed
+}
+
+// servable returns the frontiers of the authors that we pass on.
+func (r *Replica) servable() map[keys.NodeID]wire.Ref {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	have := make(map[keys.NodeID]wire.Ref, len(r.authors))
+	for id, a := range r.authors {
+		if a.admitted && a.frontier.Seq > 0 {
+			have[id] = a.frontier
+		}
+	}
+	return have
+}
+
+func (r *Replica) keyOf(id keys.NodeID) keys.PublicKey {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if a := r.authors[id]; a != nil {
+		return a.key
+	}
+	return keys.PublicKey{}
+}
+
+func (r *Replica) frontier(id keys.NodeID) wire.Ref {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if a := r.authors[id]; a != nil {
+		return a.frontier
+	}
+	return wire.Ref{Author: id}
+}

@@ -1,0 +1,413 @@
+package replica
+
+import (
+	"container/heap"
+	"errors"
+	"fmt"
+	"math"
+	"sync"
+	"time"
+
+	"github.com/hearsaynet/hearsay/keys"
+	"github.com/hearsaynet/hearsay/replica/wire"
+)
+
+// models folds stored updates into the mounted models, and holds back those whose
+// time has not come.
+type models struct {
+	r *Replica
+
+	mu      sync.Mutex // guards the fields below, and serialises all calls of models
+	mounts  map[string]Model
+	folded  map[keys.NodeID]*folded // the authors that are in the models
+	out     map[keys.NodeID]bool    // the authors that were withdrawn
+	newest  uint64                  // the newest time of a folded update
+	due     parkedHeap
+	changed chan struct{} // a parked update may be due earlier than thought
+}
+
+// folded is how far an author has been folded, and which updates of it wait.
+type folded struct {
+	seq    uint64
+	parked map[uint64]uint64 // seq → time, at most maxParked of them, the earliest-dated
+	// later is the earliest time of the parked updates that did not fit, 0 if all do.
+	later uint64
+}
+
+type parkedUpdate struct {
+	time   uint64
+	author keys.NodeID
+	seq    uint64 // 0: look for later ones in the store
+}
+
+type parkedHeap []parkedUpdate
+
+func (h parkedHeap) Len() int           { return len(h) }
+func (h parkedHeap) Less(i, j int) bool { return h[i].time < h[j].time }
+func (h parkedHeap) Swap(i, j int)      { h[i], h[j] = h[j], h[i] }
+func (h *parkedHeap) Push(x any)        { *h = append(*h, x.(parkedUpdate)) }
+func (h *parkedHeap) Pop() any {
+	old := *h
+	last := old[len(old)-1]
+	*h = old[:len(old)-1]
+	return last
+}
+
+func (m *models) init(r *Replica) {
+	m.r = r
+	m.mounts = make(map[string]Model)
+	m.folded = make(map[keys.NodeID]*folded)
+	m.out = make(map[keys.NodeID]bool)
+	m.changed = make(chan struct{}, 1)
+}
+
+// Mount folds what the store has of a channel into model, and then follows. One
+// model at a time can be mounted on a channel.
+func (r *Replica) Mount(channel string, model Model) (unmount func(), err error) {
+	if err := wire.CheckChannel(channel); err != nil {
+		return nil, fmt.Errorf("replica: mount: %w", err)
+	}
+	m := &r.models
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if _, taken := m.mounts[channel]; taken {
+		return nil, fmt.Errorf("replica: mount: channel %q has a model already", channel)
+	}
+	model.Reset()
+	if err := m.replayLocked(map[string]Model{channel: model}); err != nil {
+		return nil, fmt.Errorf("replica: mount channel %q: %w", channel, err)
+	}
+	m.mounts[channel] = model
+	var once sync.Once
+	return func() {
+		once.Do(func() {
+			m.mu.Lock()
+			defer m.mu.Unlock()
+			delete(m.mounts, channel)
+		})
+	}, nil
+}
+
+// replayLocked folds everything that counts now into the given models.
+func (m *models) replayLocked(mounts map[string]Model) error {
+	for id, f := range m.folded {
+		err := m.r.eachEntry(id, 0, f.seq, func(run *wire.Run, i int) {
+			model := mounts[run.Entries()[i].Channel]
+			if model != nil && !f.holds(run.First()+uint64(i), run.Entries()[i].Time) {
+				m.foldLocked(model, run, i, true)
+			}
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// holds reports whether the author's update of that seq and time is parked.
+func (f *folded) holds(seq, at uint64) bool {
+	if f.later != 0 && at >= f.later {
+		return true
+	}
+	_, parked := f.parked[seq]
+	return parked
+}
+
+// eachEntry reads an author's updates behind after, up to seq last.
+func (r *Replica) eachEntry(id keys.NodeID, after, last uint64, f func(run *wire.Run, i int)) error {
+	if after >= last {
+		return nil
+	}
+	for run, err := range r.store.Runs(r.cfg.Topic, wire.Ref{Author: id, Seq: after}) {
+		if err != nil {
+			return err
+		}
+		for i := range run.Entries() {
+			switch seq := run.First() + uint64(i); {
+			case seq <= after:
+			case seq > last:
+				return nil
+			default:
+				f(run, i)
+			}
+		}
+		if run.Last() >= last {
+			return nil
+		}
+	}
+	return nil
+}
+
+func (r *Replica) update(run *wire.Run, i int) Update {
+	e := &run.Entries()[i]
+	return Update{Ref: run.Ref(i), Time: e.Time, Channel: e.Channel, Change: e.Change, Local: run.Author() == r.self}
+}
+
+// apply folds runs that have just been stored, in order.
+func (m *models) apply(runs []*wire.Run) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	limit := m.limit()
+	for _, run := range runs {
+		if m.out[run.Author()] {
+			continue
+		}
+		f := m.folded[run.Author()]
+		if f == nil {
+			f = &folded{}
+			m.folded[run.Author()] = f
+		}
+		if run.First() > f.seq+1 { // stored while the author was being admitted again
+			missed := f.seq
+			f.seq = run.First() - 1
+			m.foldStoredLocked(f, run.Author(), missed, f.seq, 0, limit)
+		}
+		for i := range run.Entries() {
+			if run.First()+uint64(i) == f.seq+1 {
+				f.seq++
+				m.admitEntryLocked(f, run, i, limit)
+			}
+		}
+	}
+}
+
+// limit is the newest time that may take effect now.
+func (m *models) limit() uint64 {
+	return uint64(max(0, m.r.cfg.Now().Add(m.r.cfg.MaxSkew).UnixNano()))
+}
+
+// admitEntryLocked folds entry i of run or parks it.
+func (m *models) admitEntryLocked(f *folded, run *wire.Run, i int, limit uint64) {
+	e := &run.Entries()[i]
+	if e.Time > limit {
+		m.parkLocked(f, run, i)
+		return
+	}
+	m.newest = max(m.newest, e.Time)
+	model := m.mounts[e.Channel]
+	if model == nil {
+		m.r.counts.applied.Add(1)
+		return
+	}
+	m.foldLocked(model, run, i, false)
+}
+
+// foldLocked gives an update to model. A panic in it is an error of this update.
+func (m *models) foldLocked(model Model, run *wire.Run, i int, replay bool) {
+	u := m.r.update(run, i)
+	changed, err := applySafely(model, u)
+	if replay {
+		return
+	}
+	m.r.counts.applied.Add(1)
+	kind, reason := Applied, ""
+	switch {
+	case err != nil:
+		kind, reason = Ignored, err.Error()
+		m.r.counts.ignored.Add(1)
+	case !changed:
+		kind = Superseded
+	}
+	if m.r.notices.listening() {
+		m.r.notices.send(Notice{Kind: kind, Ref: u.Ref, Channel: u.Channel, Reason: reason})
+	}
+}
+
+func applySafely(model Model, u Update) (changed bool, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			changed, err = false, fmt.Errorf("model panicked: %v", p)
+		}
+	}()
+	return model.ApplyUpdate(u)
+}
+
+func (m *models) parkLocked(f *folded, run *wire.Run, i int) {
+	if f.parked == nil {
+		f.parked = make(map[uint64]uint64)
+	}
+	e := &run.Entries()[i]
+	m.holdLocked(f, run.Author(), run.First()+uint64(i), e.Time)
+	m.r.notices.send(Notice{Kind: Parked, Ref: run.Ref(i), Channel: e.Channel, Reason: "dated " + formatTime(e.Time)})
+}
+
+// holdLocked remembers a parked update, or, when there are too many, that there are
+// some from its time on.
+func (m *models) holdLocked(f *folded, id keys.NodeID, seq, at uint64) {
+	switch {
+	case f.later != 0 && at >= f.later:
+		return
+	case len(f.parked) < maxParked:
+		f.parked[seq] = at
+		heap.Push(&m.due, parkedUpdate{at, id, seq})
+	default:
+		f.later = at
+		// All that are dated at or after it are found in the store as well.
+		for s, t := range f.parked {
+			if t >= at {
+				delete(f.parked, s)
+			}
+		}
+		heap.Push(&m.due, parkedUpdate{at, id, 0})
+	}
+	select {
+	case m.changed <- struct{}{}:
+	default:
+	}
+}
+
+// parkedLoop folds parked updates when their time comes.
+func (m *models) parkedLoop() {
+	for {
+		wait := m.foldDue()
+		timer := time.NewTimer(wait)
+		select {
+		case <-m.r.ctx.Done():
+			timer.Stop()
+			return
+		case <-m.changed:
+		case <-timer.C:
+		}
+		timer.Stop()
+	}
+}
+
+// foldDue folds what is due and returns how long to wait for the next.
+func (m *models) foldDue() time.Duration {
+	// A wall clock may be set while we wait, so we look every minute.
+	const lookAgain = time.Minute
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	limit := m.limit()
+	for len(m.due) > 0 && m.due[0].time <= limit {
+		p := heap.Pop(&m.due).(parkedUpdate)
+		f := m.folded[p.author]
+		if f == nil {
+			continue
+		}
+		if p.seq == 0 {
+			if f.later == p.time {
+				m.findLaterLocked(f, p, limit)
+			}
+		} else if at, ok := f.parked[p.seq]; ok && at == p.time {
+			delete(f.parked, p.seq)
+			m.foldStoredLocked(f, p.author, p.seq-1, p.seq, 0, limit)
+		}
+	}
+	if len(m.due) == 0 {
+		return lookAgain
+	}
+	return min(lookAgain, time.Duration(min(m.due[0].time-limit, math.MaxInt64)))
+}
+
+// findLaterLocked reads the author's log again for the parked updates that were
+// not remembered one by one.
+func (m *models) findLaterLocked(f *folded, p parkedUpdate, limit uint64) {
+	from := f.later
+	f.later = 0
+	m.foldStoredLocked(f, p.author, 0, f.seq, from, limit)
+}
+
+// foldStoredLocked folds the stored updates after < seq <= last that are dated at or
+// after from.
+func (m *models) foldStoredLocked(f *folded, id keys.NodeID, after, last, from, limit uint64) {
+	err := m.r.eachEntry(id, after, last, func(run *wire.Run, i int) {
+		if run.Entries()[i].Time >= from {
+			m.admitEntryLocked(f, run, i, limit)
+		}
+	})
+	if err != nil {
+		m.r.trouble("read parked updates of "+id.String(), err)
+	}
+}
+
+// admit brings an author in that has stored updates: any interleaving gives
+// the same state, so nothing needs to be rebuilt.
+func (m *models) admit(id keys.NodeID, frontier wire.Ref) {
+	if err := m.catchUp(id, frontier); err != nil {
+		m.r.trouble("read updates of "+id.String(), err)
+	}
+}
+
+func (m *models) catchUp(id keys.NodeID, frontier wire.Ref) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	delete(m.out, id)
+	if m.folded[id] != nil {
+		return nil
+	}
+	f := &folded{seq: frontier.Seq}
+	m.folded[id] = f
+	limit := m.limit()
+	return m.r.eachEntry(id, 0, frontier.Seq, func(run *wire.Run, i int) { m.admitEntryLocked(f, run, i, limit) })
+}
+
+// withdraw forgets an author; the models follow with rebuild.
+func (m *models) withdraw(id keys.NodeID) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	delete(m.folded, id)
+	m.out[id] = true
+}
+
+// rebuild folds everything again that counts.
+func (m *models) rebuild() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, model := range m.mounts {
+		model.Reset()
+	}
+	if err := m.replayLocked(m.mounts); err != nil {
+		m.r.trouble("rebuild the models", err)
+	}
+}
+
+// nextTime returns the hybrid logical clock's next value: max(now, newest) + 1 ns
+// (Kulkarni et al., "Logical Physical Clocks", OPODIS 2014, with one component).
+func (m *models) nextTime(now time.Time) (uint64, error) {
+	if now.Before(releaseDate) {
+		return 0, fmt.Errorf("replica: this machine's clock says %s, before this program was made: set the clock, then try again",
+			now.UTC().Format(time.DateTime))
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	t := max(uint64(now.UnixNano()), m.newest) + 1
+	if t > wire.MaxInteger-wire.MaxEntries {
+		return 0, errors.New("replica: the clock is at its end")
+	}
+	return t, nil
+}
+
+// parked returns how many updates wait for their time, and the earliest time of an
+// author's, 0 if none waits.
+func (m *models) parkedOf(id keys.NodeID) (n int, earliest uint64) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	f := m.folded[id]
+	if f == nil {
+		return 0, 0
+	}
+	for _, t := range f.parked {
+		if earliest == 0 || t < earliest {
+			earliest = t
+		}
+	}
+	if earliest == 0 {
+		earliest = f.later
+	}
+	n = len(f.parked)
+	if f.later != 0 {
+		n++
+	}
+	return n, earliest
+}
+
+// isParked reports whether a stored update has no effect yet.
+func (m *models) isParked(id keys.NodeID, seq, at uint64) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	f := m.folded[id]
+	return f != nil && seq <= f.seq && f.holds(seq, at)
+}
+
+func formatTime(ns uint64) string { return time.Unix(0, int64(ns)).UTC().Format(time.RFC3339Nano) }

@@ -1,0 +1,132 @@
+package node
+
+import (
+	"context"
+	"io"
+	"iter"
+	"time"
+
+	"github.com/hearsaynet/hearsay/keys"
+	"github.com/hearsaynet/hearsay/replica"
+	"github.com/hearsaynet/hearsay/replica/wire"
+)
+
+// API is what commands do with a node, running or not. *Node implements it; so does
+// the client of a running node's socket.
+type API interface {
+	Status(ctx context.Context) (*Status, error)
+
+	// Set, Delete, Get, Keys, Dump and Watch are the key-value model of channel "kv".
+	Set(ctx context.Context, key string, value []byte) (wire.Ref, error)
+	// SetMany sets up to 256 keys under one signature and one commit.
+	SetMany(ctx context.Context, pairs []Pair) ([]wire.Ref, error)
+	Delete(ctx context.Context, key string) (wire.Ref, error)
+	// Get's error wraps ErrNoKey when there is no such key.
+	Get(ctx context.Context, key string) (Value, error)
+	// Dump yields all values, bytewise by key.
+	Dump(ctx context.Context) iter.Seq2[Value, error]
+	// Watch yields the changes of keys that match glob, until ctx ends.
+	Watch(ctx context.Context, glob string) iter.Seq2[Change, error]
+
+	// Publish appends events of one name to channel "events", up to 256 under one signature.
+	Publish(ctx context.Context, name string, data ...[]byte) ([]wire.Ref, error)
+	// Tail yields the events of one name ("" for all) in their order, and with follow goes
+	// on until ctx ends.
+	Tail(ctx context.Context, name string, follow bool) iter.Seq2[Event, error]
+
+	Export(ctx context.Context, w io.Writer) (replica.Clock, error)
+	Import(ctx context.Context, r io.Reader) (replica.ImportResult, error)
+	// Extract returns the signature that covers one update, and what is needed to check it.
+	Extract(ctx context.Context, author keys.NodeID, seq uint64) (*Extract, error)
+	Explain(ctx context.Context, author keys.NodeID, seq uint64) (*Explanation, error)
+
+	// Close lets go of the node; a running node goes on.
+	Close() error
+}
+
+// Pair is a key and the value that it is set to.
+type Pair struct {
+	Key   string `json:"key"`
+	Value []byte `json:"value"`
+}
+
+// Value is a key's value and the update that set it.
+type Value struct {
+	Key    string      `json:"key"`
+	Value  []byte      `json:"value"`
+	Author keys.NodeID `json:"author"`
+	Seq    uint64      `json:"seq"`
+	Time   time.Time   `json:"time"`
+	Hash   wire.Hash   `json:"hash"`
+}
+
+// Change is one change of a key; Old and New are nil where there is no value.
+type Change struct {
+	Key   string `json:"key"`
+	Old   *Value `json:"old,omitempty"`
+	New   *Value `json:"new,omitempty"`
+	Local bool   `json:"local"`
+}
+
+// Event is one event and the update that published it.
+type Event struct {
+	Name   string      `json:"name"`
+	Data   []byte      `json:"data"`
+	Author keys.NodeID `json:"author"`
+	Seq    uint64      `json:"seq"`
+	Time   time.Time   `json:"time"`
+}
+
+// Status is a node at a glance; its JSON is a contract.
+type Status struct {
+	ID      keys.NodeID            `json:"id"`
+	Listen  []string               `json:"listen"`
+	Topics  []string               `json:"topics"`
+	Peers   []Peer                 `json:"peers"`
+	Authors []replica.AuthorStatus `json:"authors"`
+	Counts  replica.Counts         `json:"counts"`
+	// Running is false when the store was opened by the command itself.
+	Running bool `json:"running"`
+	// Write is why nothing can be written now, empty if it can.
+	Write string `json:"write,omitempty"`
+}
+
+// PeerState is how a link stands. The texts are stable.
+type PeerState string
+
+// The states of a peer.
+const (
+	PeerDialing PeerState = "dialing"
+	PeerLinked  PeerState = "linked"
+	PeerBackoff PeerState = "backoff"
+	PeerRefused PeerState = "refused"
+)
+
+// Peer is one configured or connected peer.
+type Peer struct {
+	ID         *keys.NodeID `json:"id"` // nil until it has proved one
+	Address    string       `json:"address"`
+	State      PeerState    `json:"state"`
+	Reason     string       `json:"reason,omitempty"`
+	BytesIn    uint64       `json:"bytes_in"`
+	BytesOut   uint64       `json:"bytes_out"`
+	UpdatesIn  uint64       `json:"updates_in"`
+	UpdatesOut uint64       `json:"updates_out"`
+}
+
+// Extract is one update in the form that stock ssh-keygen checks.
+type Extract struct {
+	Key    []byte   `json:"key"`    // the author's public key, SSH wire form
+	Header []byte   `json:"header"` // the signed header: the update's own, or a later one
+	Chain  [][]byte `json:"chain"`  // the headers from the update's own to the signed one; one element if they are the same
+	Change []byte   `json:"change"`
+	Digest [32]byte `json:"digest"` // SHA-256 of Change, as the update's header states it
+	Sig    []byte   `json:"sig"`    // armored SSHSIG over Header
+}
+
+// Explanation is replica.Explanation with what a command needs to help.
+type Explanation struct {
+	replica.Explanation
+	// OfferedKey is an authorized_keys line of an author that is not admitted.
+	OfferedKey string `json:"offered_key,omitempty"`
+}

@@ -1,0 +1,282 @@
+package replica
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/hearsaynet/hearsay/keys"
+	"github.com/hearsaynet/hearsay/replica/store"
+	"github.com/hearsaynet/hearsay/replica/wire"
+	"github.com/hearsaynet/hearsay/sign"
+	"github.com/hearsaynet/hearsay/verify"
+)
+
+// Update is one update as models see it.
+type Update struct {
+	wire.Ref
+	Time    uint64 // ns since the Unix epoch, as signed
+	Channel string
+	Change  []byte // read only
+	Local   bool   // of this replica's own author
+}
+
+// Before orders updates by (time, author, hash): the one answer to every tie.
+func (u *Update) Before(o *Update) bool {
+	if u.Time != o.Time {
+		return u.Time < o.Time
+	}
+	if c := u.Author.Compare(o.Author); c != 0 {
+		return c < 0
+	}
+	return string(u.Hash[:]) < string(o.Hash[:])
+}
+
+// Model folds the updates of one channel into state. The replica calls its methods
+// one at a time.
+type Model interface {
+	// ApplyUpdate folds one update and says whether the state changed. Authors come in
+	// any interleaving, each in seq order except for parked updates, whose turn is their
+	// time; every update comes once. An error marks a change that means nothing
+	// here: it is counted, reported, and has no effect.
+	ApplyUpdate(u Update) (changed bool, err error)
+	// Reset returns to the empty state, before a rebuild.
+	Reset()
+}
+
+// Clock is a version vector: for each admitted author, its last stored update.
+type Clock map[keys.NodeID]wire.Ref
+
+// Config says what a replica is made of. The zero value of each field but Topic
+// and Store works.
+type Config struct {
+	// Topic is the name of the replicated set, 1 to 255 bytes. Required.
+	Topic string
+	// Store keeps the runs. Required. The replica does not close it.
+	Store store.Store
+	// Signer signs local updates. Nil: the replica reads and relays only.
+	Signer sign.Signer
+	// Keystore says who is admitted, besides the Signer's own key. Nil, with
+	// a Verify: everybody that Verify accepts. Nil, without: nobody.
+	Keystore keys.Keystore
+	// Verify decides on every run from elsewhere. Nil: verify.Admitted(Keystore).
+	Verify verify.Func
+	// Pipeline tunes verification.
+	Pipeline verify.Config
+	// MaxSkew is how far ahead an update may be dated and take effect. Default 2 min.
+	MaxSkew time.Duration
+	// MaxChange bounds changes given to LocalUpdate, in bytes. Default 64 KiB, at
+	// most wire.MaxChange.
+	MaxChange int
+	// MaxAuthors bounds the authors that are stored when Keystore is nil. Default 10,000.
+	MaxAuthors int
+	// Guard protects the own author from a store that has forgotten something.
+	Guard Guard
+	// Log receives what an operator should know. Nil discards.
+	Log *slog.Logger
+	// Now is the wall clock. Nil: time.Now.
+	Now func() time.Time
+}
+
+func (c *Config) check() error {
+	if err := wire.CheckTopic(c.Topic); err != nil {
+		return fmt.Errorf("replica: %w", err)
+	}
+	if c.Store == nil {
+		return errors.New("replica: Config.Store is required")
+	}
+	setDefault(&c.MaxSkew, DefaultMaxSkew)
+	setDefault(&c.MaxChange, DefaultMaxChange)
+	setDefault(&c.MaxAuthors, DefaultMaxAuthors)
+	if c.MaxChange > wire.MaxChange {
+		return fmt.Errorf("replica: Config.MaxChange is %d bytes, at most %d", c.MaxChange, wire.MaxChange)
+	}
+	if c.Log == nil {
+		c.Log = slog.New(slog.DiscardHandler)
+	}
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	return nil
+}
+
+func setDefault[T comparable](field *T, value T) {
+	var zero T
+	if *field == zero {
+		*field = value
+	}
+}
+
+// ErrClosed is returned by the methods of a replica that has been closed.
+var ErrClosed = errors.New("replica: closed")
+
+// Replica is one topic on one node. It is safe for concurrent use.
+type Replica struct {
+	cfg   Config
+	self  keys.NodeID // zero without a Signer
+	log   *slog.Logger
+	store store.Store
+	pipe  *verify.Pipeline
+
+	ctx    context.Context
+	cancel context.CancelCauseFunc
+	tasks  sync.WaitGroup // every goroutine that Open started
+
+	local   local
+	guard   guard
+	models  models
+	notices hub
+	recent  recent
+	counts  counts
+
+	mu       sync.Mutex // guards the fields below and the authors' fields
+	authors  map[keys.NodeID]*author
+	inflight map[[32]byte]*delivery   // by wire.UnverifiedRun.Fingerprint
+	flying   map[keys.NodeID]int      // how many of them each author has
+	dropped  map[keys.NodeID]struct{} // authors of which runs were dropped, to ask again
+	unknown  map[keys.NodeID]*stranger
+	refused  ring
+	lanes    map[*lane]struct{}
+}
+
+// author is what a replica knows of one author whose key it has verified.
+type author struct {
+	id       keys.NodeID
+	key      keys.PublicKey
+	frontier wire.Ref // last stored
+	admitted bool
+	gap      *gap  // nil unless something is missing
+	fork     *fork // nil unless the author has signed two histories
+	newer    *newer
+}
+
+type gap struct {
+	want  uint64 // the first seq that is missing
+	seen  uint64 // the highest seq that was offered
+	peer  string
+	since time.Time
+}
+
+type newer struct {
+	seq  uint64
+	kind wire.Kind
+}
+
+type counts struct{ applied, rejected, ignored atomic.Uint64 }
+
+// Open starts a replica on what its store holds. Nothing is sent or received before
+// Sync is called. ctx bounds Open only.
+func Open(ctx context.Context, cfg Config) (*Replica, error) {
+	if err := cfg.check(); err != nil {
+		return nil, err
+	}
+	r := &Replica{
+		cfg: cfg, log: cfg.Log.With("topic", cfg.Topic), store: cfg.Store,
+		authors:  make(map[keys.NodeID]*author),
+		inflight: make(map[[32]byte]*delivery),
+		flying:   make(map[keys.NodeID]int),
+		dropped:  make(map[keys.NodeID]struct{}),
+		unknown:  make(map[keys.NodeID]*stranger),
+		lanes:    make(map[*lane]struct{}),
+	}
+	r.models.init(r)
+	r.recent.init()
+	if cfg.Signer != nil {
+		r.self = cfg.Signer.Public().ID()
+	}
+	if err := r.load(ctx); err != nil {
+		return nil, err
+	}
+	r.ctx, r.cancel = context.WithCancelCause(context.Background())
+	r.local.init(r)
+	r.guard.init(r)
+	r.pipe = verify.New(r.policy(), cfg.Pipeline)
+	r.tasks.Go(r.settleLoop)
+	r.tasks.Go(r.models.parkedLoop)
+	r.tasks.Go(r.askLoop)
+	if cfg.Signer != nil {
+		r.tasks.Go(r.local.loop)
+	}
+	if n, ok := cfg.Keystore.(keys.Notifier); ok {
+		changed := n.Changed() // taken before Open returns, so that no change is missed
+		r.tasks.Go(func() { r.followKeystore(n, changed) })
+	}
+	return r, nil
+}
+
+// load reads frontiers, keys and fork evidence from the store.
+func (r *Replica) load(ctx context.Context) error {
+	for ref, err := range r.store.Frontiers(r.cfg.Topic) {
+		if err != nil {
+			return fmt.Errorf("replica: open topic %q: %w", r.cfg.Topic, err)
+		}
+		key, err := r.store.Key(r.cfg.Topic, ref.Author)
+		if err != nil {
+			return fmt.Errorf("replica: open topic %q: key of %v: %w", r.cfg.Topic, ref.Author, err)
+		}
+		r.authors[ref.Author] = &author{id: ref.Author, key: key, frontier: ref}
+	}
+	for rec, err := range r.store.Records(r.cfg.Topic, recordFork) {
+		if err != nil {
+			return fmt.Errorf("replica: open topic %q: forks: %w", r.cfg.Topic, err)
+		}
+		if a := r.authors[rec.Author]; a != nil {
+			a.fork = &fork{}
+			if u, err := wire.ParseRun(r.cfg.Topic, rec.Body); err == nil {
+				a.fork.seq = u.First()
+			}
+		}
+	}
+	for _, a := range r.authors {
+		a.admitted = r.lookupAdmitted(ctx, a.id, true)
+		if a.admitted {
+			if err := r.models.catchUp(a.id, a.frontier); err != nil {
+				return fmt.Errorf("replica: open topic %q: %w", r.cfg.Topic, err)
+			}
+		}
+	}
+	return nil
+}
+
+// Close ends all sessions and stops. What LocalUpdate acknowledged is in the store.
+func (r *Replica) Close() error {
+	r.cancel(ErrClosed)
+	err := r.pipe.Close()
+	r.tasks.Wait()
+	r.notices.close()
+	return err
+}
+
+// Topic returns the name of the replicated set.
+func (r *Replica) Topic() string { return r.cfg.Topic }
+
+// Self returns the id of the own author, zero for a replica without a Signer.
+func (r *Replica) Self() keys.NodeID { return r.self }
+
+// Clock returns the frontiers of all admitted authors.
+func (r *Replica) Clock() Clock {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	c := make(Clock, len(r.authors))
+	for id, a := range r.authors {
+		if a.admitted && a.frontier.Seq > 0 {
+			c[id] = a.frontier
+		}
+	}
+	return c
+}
+
+// authorLocked returns the entry of an author whose key has been verified.
+func (r *Replica) authorLocked(id keys.NodeID, key keys.PublicKey) *author {
+	a := r.authors[id]
+	if a == nil {
+		a = &author{id: id, key: key, frontier: wire.Ref{Author: id}, admitted: true}
+		r.authors[id] = a
+		delete(r.unknown, id)
+	}
+	return a
+}
