@@ -1,0 +1,223 @@
+package sign
+
+import (
+	"bytes"
+	"crypto"
+	"crypto/ed25519"
+	"crypto/rsa"
+	"crypto/x509"
+	"encoding/pem"
+	"errors"
+	"fmt"
+
+	"golang.org/x/crypto/ssh"
+
+	"github.com/hearsaynet/hearsay/keys"
+)
+
+var (
+	// ErrMalformed is wrapped by the error for a file that is no private key file, or
+	// numbers that are no private key.
+	ErrMalformed = errors.New("malformed private key")
+
+	// ErrPassphraseNeeded is wrapped by the error for an encrypted file when there
+	// is nobody to ask.
+	ErrPassphraseNeeded = errors.New("the key is encrypted: a passphrase is needed")
+
+	// ErrWrongPassphrase is wrapped by the error for an encrypted file that the
+	// passphrase does not open.
+	ErrWrongPassphrase = errors.New("wrong passphrase")
+)
+
+const (
+	pemOpenSSH  = "OPENSSH PRIVATE KEY"
+	pemPKCS1    = "RSA PRIVATE KEY"
+	pemPKCS8    = "PRIVATE KEY"
+	pemPKCS8Enc = "ENCRYPTED PRIVATE KEY"
+	pemEC       = "EC PRIVATE KEY"
+	pemDSA      = "DSA PRIVATE KEY"
+	convertHint = "an old form of encryption: \"ssh-keygen -p -f FILE\" makes it an OpenSSH file"
+)
+
+// Parse reads a private key file of at most MaxFileSize bytes that holds exactly
+// one key and nothing after it: an OpenSSH file, plain or encrypted
+// (PROTOCOL.key), or a plain PKCS #1 or PKCS #8 PEM file.
+//
+// passphrase is called once, and only for an encrypted file whose public half is
+// admitted; its error is returned wrapped. The error wraps keys.ErrNotAdmitted
+// for a kind or size that hearsay does not use. It says nothing of the secret.
+func Parse(file []byte, passphrase func() ([]byte, error)) (*PrivateKey, error) {
+	return prefixed(parse(file, passphrase))
+}
+
+func parse(file []byte, passphrase func() ([]byte, error)) (*PrivateKey, error) {
+	block, err := onlyBlock(file)
+	if err != nil {
+		return nil, err
+	}
+	if len(block.Headers) > 0 || block.Type == pemPKCS8Enc { // RFC 1421, section 4.6
+		return nil, fmt.Errorf("%w: %s", ErrMalformed, convertHint)
+	}
+	switch block.Type {
+	case pemOpenSSH:
+		return parseOpenSSH(file, block.Bytes, passphrase)
+	case pemPKCS1:
+		return parseDER(block.Bytes, publicOfPKCS1, func(der []byte) (any, error) { return x509.ParsePKCS1PrivateKey(der) })
+	case pemPKCS8:
+		return parseDER(block.Bytes, publicOfPKCS8, x509.ParsePKCS8PrivateKey)
+	case pemEC:
+		return nil, notAdmitted("ECDSA")
+	case pemDSA:
+		return nil, notAdmitted("DSA")
+	}
+	return nil, fmt.Errorf("%w: PEM block of an unknown type", ErrMalformed)
+}
+
+func notAdmitted(kind string) error {
+	return fmt.Errorf("%w: type %s (ed25519 and RSA are)", keys.ErrNotAdmitted, kind)
+}
+
+// onlyBlock returns the one PEM block that file is. pem.Decode alone would skip
+// what stands before a block, a broken one included.
+func onlyBlock(file []byte) (*pem.Block, error) {
+	if len(file) > MaxFileSize {
+		return nil, fmt.Errorf("%w: larger than %d bytes", ErrMalformed, MaxFileSize)
+	}
+	begin := []byte("-----BEGIN ")
+	if !bytes.HasPrefix(file, begin) {
+		if _, _, err := keys.ParseAuthorizedKey(file); err == nil {
+			return nil, fmt.Errorf("%w: it holds a public key; the private one is in the file without .pub", ErrMalformed)
+		}
+		return nil, fmt.Errorf("%w: it does not start with -----BEGIN", ErrMalformed)
+	}
+	if bytes.Count(file, begin) > 1 {
+		return nil, fmt.Errorf("%w: more than one PEM block", ErrMalformed)
+	}
+	block, rest := pem.Decode(file)
+	if block == nil {
+		return nil, fmt.Errorf("%w: the PEM block is broken or cut short", ErrMalformed)
+	}
+	if len(bytes.TrimSpace(rest)) > 0 {
+		return nil, fmt.Errorf("%w: something stands after the PEM block", ErrMalformed)
+	}
+	return block, nil
+}
+
+// envelope is an OpenSSH private key file after its magic (PROTOCOL.key, section 1).
+type envelope struct {
+	Cipher, KDF, KDFOptions string
+	Keys                    uint32
+	Public, Private         []byte
+}
+
+const opensshMagic = "openssh-key-v1\x00"
+
+func parseOpenSSH(file, body []byte, passphrase func() ([]byte, error)) (*PrivateKey, error) {
+	env, err := parseEnvelope(body)
+	if err != nil {
+		return nil, err
+	}
+	pub, err := keys.ParsePublicKey(env.Public) // before any mathematics
+	if err != nil {
+		return nil, err
+	}
+	if env.Cipher == "none" && env.KDF == "none" {
+		comment, err := checkPlain(env, pub)
+		if err != nil {
+			return nil, err
+		}
+		raw, err := ssh.ParseRawPrivateKey(file)
+		if err != nil {
+			return nil, fmt.Errorf("%w: its private part is damaged", ErrMalformed)
+		}
+		return matching(raw, pub, comment)
+	}
+	raw, err := decrypt(file, env, passphrase)
+	if err != nil {
+		return nil, err
+	}
+	return matching(raw, pub, "")
+}
+
+func parseEnvelope(body []byte) (envelope, error) {
+	rest, ok := bytes.CutPrefix(body, []byte(opensshMagic))
+	var env envelope
+	if !ok || ssh.Unmarshal(rest, &env) != nil { // refuses trailing bytes
+		return envelope{}, fmt.Errorf("%w: not openssh-key-v1, damaged or cut short", ErrMalformed)
+	}
+	if env.Keys != 1 {
+		return envelope{}, fmt.Errorf("%w: it holds %d keys, want one", ErrMalformed, env.Keys)
+	}
+	return env, nil
+}
+
+func decrypt(file []byte, env envelope, passphrase func() ([]byte, error)) (any, error) {
+	if err := checkKDF(env); err != nil {
+		return nil, err
+	}
+	if passphrase == nil {
+		return nil, ErrPassphraseNeeded
+	}
+	secret, err := passphrase()
+	if err != nil {
+		return nil, fmt.Errorf("passphrase: %w", err)
+	}
+	if len(secret) == 0 { // bcrypt takes no empty one
+		return nil, ErrWrongPassphrase
+	}
+	raw, err := ssh.ParseRawPrivateKeyWithPassphrase(file, secret)
+	if errors.Is(err, x509.IncorrectPasswordError) {
+		return nil, ErrWrongPassphrase
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%w: its private part is damaged", ErrMalformed)
+	}
+	return raw, nil
+}
+
+// checkKDF refuses what x/crypto cannot open, or only after minutes, before
+// anybody is asked for a passphrase.
+func checkKDF(env envelope) error {
+	if env.KDF != "bcrypt" || env.Cipher != "aes256-ctr" && env.Cipher != "aes256-cbc" {
+		return fmt.Errorf("%w: encrypted with a cipher other than aes256-ctr: \"ssh-keygen -p -Z aes256-ctr -f FILE\" changes it", ErrMalformed)
+	}
+	var options struct {
+		Salt   []byte
+		Rounds uint32
+	}
+	if ssh.Unmarshal([]byte(env.KDFOptions), &options) != nil ||
+		len(options.Salt) == 0 || len(options.Salt) > maxSalt || options.Rounds == 0 {
+		return fmt.Errorf("%w: its bcrypt options are damaged", ErrMalformed)
+	}
+	if options.Rounds > maxKDFRounds {
+		return fmt.Errorf("%w: %d rounds of bcrypt, at most %d: \"ssh-keygen -p -a 100 -f FILE\" changes it",
+			ErrMalformed, options.Rounds, maxKDFRounds)
+	}
+	return nil
+}
+
+// matching makes a PrivateKey of what x/crypto returned and checks that its
+// public half is pub, which the file promised.
+func matching(raw any, pub keys.PublicKey, comment string) (*PrivateKey, error) {
+	k, err := fromRaw(raw)
+	if err != nil {
+		return nil, err
+	}
+	if k.pub != pub {
+		return nil, fmt.Errorf("%w: its private part does not belong to its public part", ErrMalformed)
+	}
+	k.comment = comment
+	return k, nil
+}
+
+func fromRaw(raw crypto.PrivateKey) (*PrivateKey, error) {
+	switch key := raw.(type) {
+	case *ed25519.PrivateKey:
+		return newEd25519(*key)
+	case ed25519.PrivateKey:
+		return newEd25519(key)
+	case *rsa.PrivateKey:
+		return newRSA(key)
+	}
+	return nil, notAdmitted(fmt.Sprintf("%T", raw))
+}

@@ -1,0 +1,328 @@
+package sign_test
+
+import (
+	"bytes"
+	"encoding/pem"
+	"errors"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"golang.org/x/crypto/ssh"
+
+	"github.com/hearsaynet/hearsay/keys"
+	"github.com/hearsaynet/hearsay/sign"
+)
+
+func TestParse(t *testing.T) {
+	const comment = " throw-away-test-key"
+	for _, tt := range []struct {
+		file, public, comment string
+		asks                  bool
+	}{
+		{"ed25519", "ed25519", "ed25519" + comment, false},
+		{"rsa2048", "rsa2048", "rsa2048" + comment, false},
+		{"ed25519_passphrase", "ed25519_passphrase", "", true},
+		{"rsa3072_passphrase", "rsa3072_passphrase", "", true},
+		{"rsa2048_pkcs1", "rsa2048", "", false},
+		{"rsa2048_pkcs8", "rsa2048", "", false},
+	} {
+		t.Run(tt.file, func(t *testing.T) {
+			asked := 0
+			k, err := sign.Parse(readFile(t, tt.file), func() ([]byte, error) { asked++; return []byte(passphrase), nil })
+			if err != nil {
+				t.Fatal(err)
+			}
+			if k.Public() != public(t, tt.public) || k.Comment() != tt.comment {
+				t.Errorf("key %v, comment %q; want comment %q", k.Public(), k.Comment(), tt.comment)
+			}
+			if want := map[bool]int{true: 1}[tt.asks]; asked != want {
+				t.Errorf("asked for the passphrase %d times, want %d", asked, want)
+			}
+			if !tt.asks {
+				if _, err := sign.Parse(readFile(t, tt.file), nil); err != nil {
+					t.Errorf("with nobody to ask: %v", err)
+				}
+			}
+			mustSign(t, k)
+		})
+	}
+	if k := parse(t, "ed25519_pkcs8"); k.Public().Type() != keys.TypeEd25519 {
+		t.Errorf("ed25519_pkcs8 = %v", k)
+	}
+}
+
+func TestPassphrase(t *testing.T) {
+	errAsk := errors.New("nobody answers")
+	for _, name := range []string{"ed25519_passphrase", "rsa3072_passphrase"} {
+		file := readFile(t, name)
+		for how, tt := range map[string]struct {
+			ask  func() ([]byte, error)
+			want error
+		}{
+			"nobody to ask": {nil, sign.ErrPassphraseNeeded},
+			"wrong":         {answer("correct  horse"), sign.ErrWrongPassphrase},
+			"empty":         {answer(""), sign.ErrWrongPassphrase},
+			"error":         {func() ([]byte, error) { return nil, errAsk }, errAsk},
+		} {
+			k, err := sign.Parse(file, tt.ask)
+			if !errors.Is(err, tt.want) || k != nil {
+				t.Errorf("%s, %s: %v, %v; want %v", name, how, k, err, tt.want)
+			}
+		}
+	}
+}
+
+func TestParseRefusesKinds(t *testing.T) {
+	for name, says := range map[string]string{
+		"rsa1024":     "1024 bits",
+		"ecdsa":       "ecdsa-sha2-nistp256",
+		"dsa":         "ssh-dss",
+		"ecdsa_pem":   "ECDSA",
+		"ecdsa_pkcs8": "ECDSA",
+	} {
+		k, err := sign.Parse(readFile(t, name), mustNotAsk(t))
+		if !errors.Is(err, keys.ErrNotAdmitted) || k != nil || !strings.Contains(err.Error(), says) {
+			t.Errorf("%s: %v, %v; want ErrNotAdmitted that says %q", name, k, err, says)
+		}
+	}
+	for _, name := range []string{"rsa2048_oldpem", "rsa2048_pkcs8enc"} {
+		k, err := sign.Parse(readFile(t, name), mustNotAsk(t))
+		if !errors.Is(err, sign.ErrMalformed) || k != nil || !strings.Contains(err.Error(), "ssh-keygen -p") {
+			t.Errorf("%s: %v, %v; want ErrMalformed that says how to convert it", name, k, err)
+		}
+	}
+	k, err := sign.Parse(readFile(t, "ed25519.pub"), mustNotAsk(t))
+	if !errors.Is(err, sign.ErrMalformed) || k != nil || !strings.Contains(err.Error(), "public key") {
+		t.Errorf("a .pub file: %v, %v; want ErrMalformed that says so", k, err)
+	}
+}
+
+func mustNotAsk(t *testing.T) func() ([]byte, error) {
+	return func() ([]byte, error) {
+		t.Error("asked for a passphrase")
+		return []byte(passphrase), nil
+	}
+}
+
+func TestParseRefusesText(t *testing.T) {
+	good := readFile(t, "ed25519")
+	for name, file := range map[string][]byte{
+		"empty":              nil,
+		"text in front":      append([]byte("# mine\n"), good...),
+		"text behind":        append(bytes.Clone(good), "# mine\n"...),
+		"two keys":           append(bytes.Clone(good), readFile(t, "rsa2048")...),
+		"broken, then good":  append([]byte("-----BEGIN OPENSSH PRIVATE KEY-----\n!\n"), good...),
+		"cut short":          good[:len(good)/2],
+		"without its end":    good[:bytes.LastIndex(good, []byte("-----END"))],
+		"another block":      bytes.ReplaceAll(good, []byte("OPENSSH PRIVATE"), []byte("PGP PRIVATE")),
+		"a certificate":      pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: []byte{1}}),
+		"headers":            bytes.Replace(good, []byte("-----\n"), []byte("-----\nComment: x\n\n"), 1),
+		"too large":          append(bytes.Clone(good), bytes.Repeat([]byte("\n"), sign.MaxFileSize)...),
+		"PKCS #1 of nothing": pem.EncodeToMemory(&pem.Block{Type: "RSA PRIVATE KEY", Bytes: []byte{0x30, 0}}),
+		"PKCS #8 of nothing": pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: []byte{0x30, 0}}),
+		"PKCS #1 as PKCS #8": bytes.ReplaceAll(readFile(t, "rsa2048_pkcs1"), []byte("RSA PRIVATE"), []byte("PRIVATE")),
+		"PKCS #1, changed":   damagedDER(t, "rsa2048_pkcs1"),
+		"PKCS #8, changed":   damagedDER(t, "rsa2048_pkcs8"),
+	} {
+		k, err := sign.Parse(file, mustNotAsk(t))
+		if !errors.Is(err, sign.ErrMalformed) || k != nil {
+			t.Errorf("%s: %v, %v; want ErrMalformed", name, k, err)
+		}
+	}
+}
+
+// damagedDER changes the private exponent in the middle of a PEM file.
+func damagedDER(t *testing.T, name string) []byte {
+	block, _ := pem.Decode(readFile(t, name))
+	block.Bytes[len(block.Bytes)/2] ^= 1
+	return pem.EncodeToMemory(block)
+}
+
+// opensshFile is the outer form of an OpenSSH private key (PROTOCOL.key).
+type opensshFile struct {
+	Cipher, KDF, Options string
+	Keys                 uint32
+	Public, Private      []byte
+	Rest                 []byte `ssh:"rest"`
+}
+
+type kdfOptions struct {
+	Salt   []byte
+	Rounds uint32
+}
+
+const opensshMagic = "openssh-key-v1\x00"
+
+// edited applies change to a recorded file.
+func edited(t testing.TB, name string, change func(f *opensshFile)) []byte {
+	t.Helper()
+	block, _ := pem.Decode(readFile(t, name))
+	var f opensshFile
+	if err := ssh.Unmarshal(block.Bytes[len(opensshMagic):], &f); err != nil {
+		t.Fatal(err)
+	}
+	change(&f)
+	block.Bytes = append([]byte(opensshMagic), ssh.Marshal(f)...)
+	return pem.EncodeToMemory(block)
+}
+
+func rounds(n uint32) func(f *opensshFile) {
+	return func(f *opensshFile) {
+		f.Options = string(ssh.Marshal(kdfOptions{[]byte("0123456789abcdef"), n}))
+	}
+}
+
+func TestParseRefusesOpenSSH(t *testing.T) {
+	thief := public(t, "rsa2048").Wire()
+	other := public(t, "ed25519_passphrase").Wire()
+	flip := func(at int) func(f *opensshFile) {
+		return func(f *opensshFile) { f.Private[at] ^= 1 }
+	}
+	for _, tt := range []struct {
+		name, file string
+		change     func(f *opensshFile)
+		want       error
+	}{
+		{"no keys", "ed25519", func(f *opensshFile) { f.Keys = 0 }, sign.ErrMalformed},
+		{"two keys", "ed25519", func(f *opensshFile) { f.Keys = 2 }, sign.ErrMalformed},
+		{"trailing byte", "ed25519", func(f *opensshFile) { f.Rest = []byte{0} }, sign.ErrMalformed},
+		{"cut short", "ed25519", func(f *opensshFile) { f.Private = f.Private[:60] }, sign.ErrMalformed},
+		{"no private part", "ed25519", func(f *opensshFile) { f.Private = nil }, sign.ErrMalformed},
+		{"public half of another key", "ed25519", func(f *opensshFile) { f.Public = other }, sign.ErrMalformed},
+		{"public half of another kind", "ed25519", func(f *opensshFile) { f.Public = thief }, sign.ErrMalformed},
+		{"public half missing", "ed25519", func(f *opensshFile) { f.Public = nil }, keys.ErrMalformed},
+		{"public half with a byte more", "ed25519", func(f *opensshFile) { f.Public = append(f.Public, 0) }, keys.ErrMalformed},
+		{"public half of RSA-1024", "rsa2048", func(f *opensshFile) { f.Public = publicOf(t, "rsa1024") }, keys.ErrNotAdmitted},
+		{"check numbers differ", "ed25519", flip(0), sign.ErrMalformed},
+		{"inner public half changed", "ed25519", flip(30), sign.ErrMalformed},
+		{"secret changed", "ed25519", flip(65), sign.ErrMalformed},
+		{"padding changed", "ed25519", func(f *opensshFile) { f.Private[len(f.Private)-1] ^= 1 }, sign.ErrMalformed},
+		{"RSA secret changed", "rsa2048", flip(400), sign.ErrMalformed},
+		{"KDF without cipher", "ed25519", func(f *opensshFile) { f.KDF = "bcrypt" }, sign.ErrMalformed},
+		{"cipher without KDF", "ed25519", func(f *opensshFile) { f.Cipher = "aes256-ctr" }, sign.ErrMalformed},
+		{"options without KDF", "ed25519", func(f *opensshFile) { f.Options = "x" }, sign.ErrMalformed},
+		{"unknown cipher", "ed25519_passphrase", func(f *opensshFile) { f.Cipher = "3des-cbc" }, sign.ErrMalformed},
+		{"unknown KDF", "ed25519_passphrase", func(f *opensshFile) { f.KDF = "scrypt" }, sign.ErrMalformed},
+		{"no options", "ed25519_passphrase", func(f *opensshFile) { f.Options = "" }, sign.ErrMalformed},
+		{"no salt", "ed25519_passphrase", func(f *opensshFile) { f.Options = string(ssh.Marshal(kdfOptions{nil, 16})) }, sign.ErrMalformed},
+		{"no rounds", "ed25519_passphrase", rounds(0), sign.ErrMalformed},
+		{"2049 rounds", "ed25519_passphrase", rounds(2049), sign.ErrMalformed},
+		{"2^32-1 rounds", "ed25519_passphrase", rounds(1<<32 - 1), sign.ErrMalformed},
+		{"encrypted ECDSA", "ed25519_passphrase", func(f *opensshFile) { f.Public = publicOf(t, "ecdsa") }, keys.ErrNotAdmitted},
+	} {
+		k, err := sign.Parse(edited(t, tt.file, tt.change), mustNotAsk(t))
+		if !errors.Is(err, tt.want) || k != nil {
+			t.Errorf("%s: %v, %v; want %v", tt.name, k, err, tt.want)
+		}
+	}
+	// Behind the passphrase the halves are compared too.
+	k, err := sign.Parse(edited(t, "ed25519_passphrase", func(f *opensshFile) { f.Public = public(t, "ed25519").Wire() }), answer(passphrase))
+	if !errors.Is(err, sign.ErrMalformed) || k != nil {
+		t.Errorf("encrypted, public half of another key: %v, %v; want ErrMalformed", k, err)
+	}
+	// The tool that edits these files leaves a good one good.
+	if _, err := sign.Parse(edited(t, "ed25519", func(*opensshFile) {}), nil); err != nil {
+		t.Errorf("unchanged: %v", err)
+	}
+}
+
+func publicOf(t testing.TB, name string) []byte {
+	t.Helper()
+	k, _, _, _, err := ssh.ParseAuthorizedKey(readFile(t, name+".pub"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return k.Marshal()
+}
+
+func TestMarshalOpenSSH(t *testing.T) {
+	tool, toolErr := exec.LookPath("ssh-keygen")
+	for _, name := range []string{"ed25519", "rsa2048"} {
+		for _, pass := range []string{"", "another horse"} {
+			k := parse(t, name)
+			file, err := k.MarshalOpenSSH("ada@example", []byte(pass))
+			if err != nil {
+				t.Fatal(err)
+			}
+			back, err := sign.Parse(file, answer(pass))
+			if err != nil || back.Public() != k.Public() {
+				t.Fatalf("%s, passphrase %q: reads back as %v, %v", name, pass, back, err)
+			}
+			mustSign(t, back)
+			if pass == "" && back.Comment() != "ada@example" {
+				t.Errorf("%s: comment %q", name, back.Comment())
+			}
+			if _, err := sign.Parse(file, nil); (pass != "") != errors.Is(err, sign.ErrPassphraseNeeded) {
+				t.Errorf("%s, passphrase %q: with nobody to ask: %v", name, pass, err)
+			}
+			if toolErr != nil {
+				t.Log("no ssh-keygen here")
+				continue
+			}
+			path := filepath.Join(t.TempDir(), "key")
+			write(t, path, file)
+			out, err := exec.CommandContext(t.Context(), tool, "-y", "-P", pass, "-f", path).Output()
+			if err != nil || strings.TrimSpace(string(out)) != k.Public().AuthorizedKey("ada@example") {
+				t.Errorf("%s, passphrase %q: ssh-keygen -y says %q, %v", name, pass, out, err)
+			}
+		}
+	}
+	if _, err := parse(t, "ed25519").MarshalOpenSSH(strings.Repeat("x", sign.MaxFileSize), nil); err == nil {
+		t.Error("a file is written that Parse would refuse for its size")
+	}
+}
+
+// FuzzParse wants no panic, no key with an error, and keys that read back. The
+// passphrase is right for the recorded files; rounds that the fuzzer raises stay
+// below the limit but slow it, so many are skipped.
+func FuzzParse(f *testing.F) {
+	seeds := 0
+	entries, err := os.ReadDir(shared)
+	if err != nil {
+		f.Fatal(err)
+	}
+	for _, e := range entries {
+		f.Add(readFile(f, e.Name()))
+		seeds++
+	}
+	if seeds == 0 {
+		f.Fatal("no seeds")
+	}
+	f.Fuzz(func(t *testing.T, file []byte) {
+		if slow(file) {
+			t.Skip()
+		}
+		k, err := sign.Parse(file, answer(passphrase))
+		if err != nil {
+			if k != nil {
+				t.Fatalf("a key and an error: %v, %v", k, err)
+			}
+			return
+		}
+		again, err := k.MarshalOpenSSH(k.Comment(), nil)
+		if len(k.Comment()) > sign.MaxFileSize/2 && err != nil {
+			return
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		back, err := sign.Parse(again, nil)
+		if err != nil || back.Public() != k.Public() || back.Comment() != k.Comment() {
+			t.Fatalf("reads back as %v, %q, %v", back, back.Comment(), err)
+		}
+		mustSign(t, back)
+	})
+}
+
+// slow reports whether file asks for more rounds of bcrypt than ssh-keygen makes.
+func slow(file []byte) bool {
+	block, _ := pem.Decode(file)
+	var f opensshFile
+	var options kdfOptions
+	return block != nil && len(block.Bytes) > len(opensshMagic) &&
+		ssh.Unmarshal(block.Bytes[len(opensshMagic):], &f) == nil &&
+		ssh.Unmarshal([]byte(f.Options), &options) == nil && options.Rounds > 24
+}
