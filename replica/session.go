@@ -201,14 +201,20 @@ func closing(code wire.CloseCode, format string, args ...any) error {
 
 // greet swaps Hellos and opens a lane for each topic that both sides name.
 func (s *session) greet(in io.Reader, out *frameWriter, replicas []*Replica) error {
-	if s.cfg.Answer == nil {
-		if err := s.sendHello(out, replicas); err != nil {
-			return err
-		}
+	sent := make(chan error, 1)
+	if s.cfg.Answer == nil { // while we read: the connection may have no buffer
+		go func() { sent <- s.sendHello(out, replicas) }()
+	} else {
+		sent <- nil
 	}
 	f, err := wire.ReadFrame(in)
 	if err != nil {
+		s.cancel(err)
+		<-sent
 		return s.cause(err)
+	}
+	if err := <-sent; err != nil {
+		return err
 	}
 	if f.Type == wire.FrameClose {
 		return readClose(f)
