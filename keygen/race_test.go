@@ -32,3 +32,21 @@ func TestPublicFileAppearsMeanwhile(t *testing.T) {
 		t.Errorf(".pub = %q, %v", b, err)
 	}
 }
+
+// TestPublicFileIsSeenFirst wants no private file, not for a moment, when the
+// .pub file is there already.
+func TestPublicFileIsSeenFirst(t *testing.T) {
+	k, err := Generate(Ed25519, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(t.TempDir(), "id")
+	if err := os.WriteFile(path+".pub", nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	testOnlyBetweenFiles = func() { t.Error("the private file was written") }
+	t.Cleanup(func() { testOnlyBetweenFiles = func() {} })
+	if err := WriteFiles(path, k, "", nil); !errors.Is(err, fs.ErrExist) {
+		t.Errorf("WriteFiles: %v, want ErrExist", err)
+	}
+}

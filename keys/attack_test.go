@@ -8,6 +8,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"math/big"
+	"strings"
 	"testing"
 
 	"golang.org/x/crypto/ssh"
@@ -127,17 +128,17 @@ func confusedSignatures(t *testing.T) {
 		{"SHA-1 labelled SHA-256", rsaKey, sig("rsa-sha2-256", sha1), false},
 		{"SHA-256 labelled SHA-512", rsaKey, sig("rsa-sha2-512", s256), false},
 		{"SHA-512 labelled SHA-1", rsaKey, sig("ssh-rsa", s512), false},
-		{"short RSA blob", rsaKey, sig("rsa-sha2-512", s512[1:]), false},
-		{"empty RSA blob", rsaKey, sig("rsa-sha2-512", nil), false},
-		{"padded RSA blob", rsaKey, sig("rsa-sha2-512", append([]byte{0}, s512...)), false},
+		{"length: short RSA blob", rsaKey, sig("rsa-sha2-512", s512[1:]), false},
+		{"length: empty RSA blob", rsaKey, sig("rsa-sha2-512", nil), false},
+		{"length: padded RSA blob", rsaKey, sig("rsa-sha2-512", append([]byte{0}, s512...)), false},
 		{"RSA blob plus modulus", rsaKey, sig("rsa-sha2-512", new(big.Int).Add(new(big.Int).SetBytes(s512), rsaSecret.N).Bytes()), false},
 		{"trailing byte", rsaKey, append(sig("rsa-sha2-512", s512), 0), false},
 		{"cut short", rsaKey, sig("rsa-sha2-512", s512)[:100], false},
 		{"no format", rsaKey, joined(s512), false},
 		{"empty", rsaKey, nil, false},
 		{"ed25519 trailing byte", edKey, append(sig("ssh-ed25519", ed), 0), false},
-		{"ed25519 of 63 bytes", edKey, sig("ssh-ed25519", ed[:63]), false},
-		{"ed25519 of 65 bytes", edKey, sig("ssh-ed25519", append(bytes.Clone(ed), 0)), false},
+		{"length: ed25519 of 63 bytes", edKey, sig("ssh-ed25519", ed[:63]), false},
+		{"length: ed25519 of 65 bytes", edKey, sig("ssh-ed25519", append(bytes.Clone(ed), 0)), false},
 		{"ed25519 with S + L", edKey, sig("ssh-ed25519", plusOrder(ed)), false},
 		{"ed25519 under an RSA key", rsaKey, sig("ssh-ed25519", ed), false},
 		{"RSA under an ed25519 key", edKey, sig("rsa-sha2-512", s512), false},
@@ -153,6 +154,9 @@ func confusedSignatures(t *testing.T) {
 			}
 			if !tt.ok && !errors.Is(err, keys.ErrBadSignature) {
 				t.Errorf("error = %v, want ErrBadSignature", err)
+			}
+			if strings.HasPrefix(tt.name, "length: ") && (err == nil || !strings.Contains(err.Error(), "bytes, want")) {
+				t.Errorf("error = %v, want one of our own about the length", err)
 			}
 		})
 	}

@@ -204,6 +204,7 @@ func TestParseRefusesOpenSSH(t *testing.T) {
 		{"KDF without cipher", "ed25519", func(f *opensshFile) { f.KDF = "bcrypt" }, sign.ErrMalformed},
 		{"cipher without KDF", "ed25519", func(f *opensshFile) { f.Cipher = "aes256-ctr" }, sign.ErrMalformed},
 		{"options without KDF", "ed25519", func(f *opensshFile) { f.Options = "x" }, sign.ErrMalformed},
+		{"two encrypted keys", "ed25519_passphrase", func(f *opensshFile) { f.Keys = 2 }, sign.ErrMalformed},
 		{"unknown cipher", "ed25519_passphrase", func(f *opensshFile) { f.Cipher = "3des-cbc" }, sign.ErrMalformed},
 		{"unknown KDF", "ed25519_passphrase", func(f *opensshFile) { f.KDF = "scrypt" }, sign.ErrMalformed},
 		{"no options", "ed25519_passphrase", func(f *opensshFile) { f.Options = "" }, sign.ErrMalformed},

@@ -35,7 +35,7 @@ func NewEd25519(priv ed25519.PrivateKey) (*PrivateKey, error) {
 }
 
 // NewRSA takes an RSA private key of two primes; a copy is kept. The public half
-// is checked first, then sizes, then that the numbers belong together. The error
+// is checked first, then that the numbers belong together. The error
 // wraps ErrMalformed or those of keys.ParsePublicKey.
 func NewRSA(priv *rsa.PrivateKey) (*PrivateKey, error) {
 	return prefixed(newRSA(priv))
@@ -78,8 +78,8 @@ func newRSA(priv *rsa.PrivateKey) (*PrivateKey, error) {
 		return nil, fmt.Errorf("%w: RSA key of %d primes, want 2", ErrMalformed, len(priv.Primes))
 	}
 	for _, n := range []*big.Int{priv.D, priv.Primes[0], priv.Primes[1]} {
-		if n == nil || n.Sign() <= 0 || n.BitLen() > priv.N.BitLen() {
-			return nil, fmt.Errorf("%w: RSA key with a number out of range", ErrMalformed)
+		if n == nil || n.Sign() <= 0 {
+			return nil, fmt.Errorf("%w: an RSA number is not positive", ErrMalformed)
 		}
 	}
 	own := &rsa.PrivateKey{

@@ -1,0 +1,220 @@
+// Package dir is a keystore in a directory: who is admitted is who has a file
+// there.
+//
+// Each admitted key is a file ID.pub, where ID is the base58 node id of the key
+// and the content an authorized_keys line ("ssh-ed25519 AAAA… comment"), at most
+// [MaxFileSize] bytes. A file that anybody adds, replaces or removes takes effect
+// within a second; the directory is polled. Files whose names do not end in
+// ".pub" are not looked at. A file whose name is not that of its key, or that
+// holds no admitted key, is skipped, logged once and listed by [Dir.Problems].
+//
+// While the directory cannot be read, what was admitted stays so, and every other
+// id is unavailable rather than unknown. The same holds for the id of a single
+// file that is there and cannot be read.
+package dir
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"maps"
+	"os"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/hearsaynet/hearsay/internal/durable"
+	"github.com/hearsaynet/hearsay/keys"
+)
+
+const suffix = ".pub"
+
+var errClosed = errors.New("keys/dir: closed")
+
+// Dir is a keystore in a directory. It implements keys.Keystore, keys.Notifier,
+// keys.Lister and io.Closer, and is safe for concurrent use.
+type Dir struct {
+	path string
+	log  *slog.Logger
+	done chan struct{} // closed by Close
+	poll sync.WaitGroup
+
+	lookMu sync.Mutex      // held for one look at the directory; guards files
+	files  map[string]file // by name, as of the last look
+
+	mu          sync.RWMutex // guards what follows
+	admitted    map[keys.NodeID]keys.PublicKey
+	unavailable map[keys.NodeID]error // by id: its file is there and cannot be read
+	problems    map[string]*Problem   // by file name
+	unreadable  error                 // why the last look failed
+	changed     chan struct{}         // nil when nobody waits
+	closed      bool
+}
+
+// Problem says why a file of the directory admits nobody.
+type Problem struct {
+	File string // its name in the directory
+	Err  error
+}
+
+func (p *Problem) Error() string { return fmt.Sprintf("keys/dir: %s: %v", p.File, p.Err) }
+
+// Unwrap returns p.Err.
+func (p *Problem) Unwrap() error { return p.Err }
+
+// Open reads the directory at path, which must exist, and follows it until Close.
+// A nil log discards.
+func Open(path string, log *slog.Logger) (*Dir, error) {
+	d := &Dir{path: path, log: log, done: make(chan struct{})}
+	if log == nil {
+		d.log = slog.New(slog.DiscardHandler)
+	}
+	if err := d.look(); err != nil {
+		return nil, fmt.Errorf("keys/dir: %w", err)
+	}
+	d.poll.Go(d.follow)
+	return d, nil
+}
+
+// Close ends the following, and waits for it. Every later call fails.
+func (d *Dir) Close() error {
+	d.mu.Lock()
+	if !d.closed {
+		d.closed = true
+		close(d.done)
+	}
+	d.mu.Unlock()
+	d.poll.Wait()
+	return nil
+}
+
+func (d *Dir) follow() {
+	tick := time.NewTicker(pollInterval)
+	defer tick.Stop()
+	for {
+		select {
+		case <-d.done:
+			return
+		case <-tick.C:
+			d.look() // its error is kept for Lookup, and logged
+		}
+	}
+}
+
+// Lookup implements keys.Keystore. It does not block.
+func (d *Dir) Lookup(_ context.Context, id keys.NodeID) (keys.PublicKey, error) {
+	d.mu.RLock()
+	defer d.mu.RUnlock()
+	if d.closed {
+		return keys.PublicKey{}, errClosed
+	}
+	if k, ok := d.admitted[id]; ok {
+		return k, nil
+	}
+	if err := cmp.Or(d.unreadable, d.unavailable[id]); err != nil {
+		return keys.PublicKey{}, fmt.Errorf("keys/dir: %w", err)
+	}
+	return keys.PublicKey{}, keys.ErrUnknown
+}
+
+// List implements keys.Lister, in the order of keys.NodeID.Compare. While the
+// directory cannot be read it returns what was admitted last, and no error.
+func (d *Dir) List(context.Context) ([]keys.NodeID, error) {
+	d.mu.RLock()
+	defer d.mu.RUnlock()
+	if d.closed {
+		return nil, errClosed
+	}
+	return slices.SortedFunc(maps.Keys(d.admitted), keys.NodeID.Compare), nil
+}
+
+// Changed implements keys.Notifier.
+func (d *Dir) Changed() <-chan struct{} {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.changed == nil {
+		d.changed = make(chan struct{})
+	}
+	return d.changed
+}
+
+// Problems returns a *Problem for each file that was skipped at the last look, by
+// file name, and before them why the directory could not be read, if so.
+func (d *Dir) Problems() []error {
+	d.mu.RLock()
+	defer d.mu.RUnlock()
+	var out []error
+	if d.unreadable != nil {
+		out = append(out, fmt.Errorf("keys/dir: %w", d.unreadable))
+	}
+	for _, name := range slices.Sorted(maps.Keys(d.problems)) {
+		out = append(out, d.problems[name])
+	}
+	return out
+}
+
+// Add admits k, durably and at once. added is false if it was admitted already;
+// then the file, with its comment, stays as it is. Control characters in comment
+// become blanks.
+func (d *Dir) Add(k keys.PublicKey, comment string) (id keys.NodeID, added bool, err error) {
+	if k.IsZero() {
+		return keys.NodeID{}, false, errors.New("keys/dir: no key to add")
+	}
+	id = k.ID()
+	line := []byte(k.AuthorizedKey(comment) + "\n")
+	if len(line) > MaxFileSize {
+		return keys.NodeID{}, false, fmt.Errorf("keys/dir: the comment is too long: a key file has at most %d bytes", MaxFileSize)
+	}
+	if err := d.look(); err != nil { // somebody else may have changed it since
+		return keys.NodeID{}, false, fmt.Errorf("keys/dir: %w", err)
+	}
+	if _, err := d.Lookup(context.Background(), id); err == nil {
+		return id, false, nil
+	}
+	if err := d.change(func(root *os.Root) error {
+		return durable.Replace(root, id.String()+suffix, line, 0o644)
+	}); err != nil {
+		return keys.NodeID{}, false, err
+	}
+	return id, true, nil
+}
+
+// Remove withdraws id, durably and at once. The error wraps keys.ErrUnknown if it
+// has no file.
+func (d *Dir) Remove(id keys.NodeID) error {
+	return d.change(func(root *os.Root) error {
+		err := root.Remove(id.String() + suffix)
+		if errors.Is(err, fs.ErrNotExist) {
+			return keys.ErrUnknown
+		}
+		if err != nil {
+			return err
+		}
+		return durable.SyncDir(root)
+	})
+}
+
+// change runs f on the directory and then looks at it.
+func (d *Dir) change(f func(*os.Root) error) error {
+	d.mu.RLock()
+	closed := d.closed
+	d.mu.RUnlock()
+	if closed {
+		return errClosed
+	}
+	root, err := os.OpenRoot(d.path)
+	if err != nil {
+		return fmt.Errorf("keys/dir: %w", err)
+	}
+	defer root.Close()
+	if err := f(root); err != nil {
+		return fmt.Errorf("keys/dir: %w", err)
+	}
+	if err := d.look(); err != nil {
+		return fmt.Errorf("keys/dir: %w", err)
+	}
+	return nil
+}
