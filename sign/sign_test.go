@@ -68,9 +68,8 @@ func parse(t testing.TB, name string) *sign.PrivateKey {
 func TestSign(t *testing.T) {
 	msg := []byte("an update")
 	for name, format := range map[string]string{
-		"ed25519":            keys.FormatEd25519,
-		"rsa2048":            keys.FormatRSASHA512,
-		"rsa3072_passphrase": keys.FormatRSASHA512,
+		"ed25519": keys.FormatEd25519,
+		"rsa2048": keys.FormatRSASHA512,
 	} {
 		t.Run(name, func(t *testing.T) {
 			k := parse(t, name)
