@@ -78,6 +78,7 @@ type peer struct {
 	author  *wiretest.Author
 	journal *journal
 	notices <-chan replica.Notice
+	store   store.Store
 }
 
 // open starts a replica whose own author is named, "" for none.
@@ -96,7 +97,7 @@ func open(t *testing.T, name string, change func(*replica.Config)) *peer {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p.Replica = r
+	p.Replica, p.store = r, cfg.Store
 	p.notices = r.Notices(context.Background())
 	if _, err := r.Mount("test", p.journal); err != nil {
 		t.Fatal(err)

@@ -87,6 +87,9 @@ func (r *Replica) offeredKey(id keys.NodeID, offered map[keys.NodeID]keys.Public
 	if a := r.authors[id]; a != nil {
 		return a.key
 	}
+	if id == r.self && r.cfg.Signer != nil {
+		return r.cfg.Signer.Public()
+	}
 	return offered[id]
 }
 
