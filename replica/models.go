@@ -12,6 +12,21 @@ import (
 	"github.com/hearsaynet/hearsay/replica/wire"
 )
 
+// Rebuilder is a Model that wants to know when a rebuild is over, for instance to
+// show the state before until then.
+type Rebuilder interface {
+	// Rebuilt is called after Reset and the updates that followed from the store: when
+	// the model has been mounted, and after each rebuild, also one that the store cut
+	// short.
+	Rebuilt()
+}
+
+func rebuilt(m Model) {
+	if b, ok := m.(Rebuilder); ok {
+		b.Rebuilt()
+	}
+}
+
 // models folds stored updates into the mounted models, and holds back those whose
 // time has not come.
 type models struct {
@@ -77,6 +92,7 @@ func (r *Replica) Mount(channel string, model Model) (unmount func(), err error)
 	if err := m.replayLocked(map[string]Model{channel: model}); err != nil {
 		return nil, fmt.Errorf("replica: mount channel %q: %w", channel, err)
 	}
+	rebuilt(model)
 	m.mounts[channel] = model
 	var once sync.Once
 	return func() {
@@ -359,6 +375,9 @@ func (m *models) rebuild() {
 	}
 	if err := m.replayLocked(m.mounts); err != nil {
 		m.r.trouble("rebuild the models", err)
+	}
+	for _, model := range m.mounts {
+		rebuilt(model)
 	}
 }
 
