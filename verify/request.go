@@ -1,0 +1,135 @@
+package verify
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync/atomic"
+
+	"github.com/hearsaynet/hearsay/keys"
+	"github.com/hearsaynet/hearsay/replica/wire"
+)
+
+// Verdict is the answer to a Request. Zero is invalid.
+type Verdict uint8
+
+// The verdicts.
+const (
+	Accept      Verdict = 1
+	Reject      Verdict = 2
+	Unavailable Verdict = 3
+)
+
+func (v Verdict) String() string {
+	switch v {
+	case Accept:
+		return "accept"
+	case Reject:
+		return "reject"
+	case Unavailable:
+		return "unavailable"
+	}
+	return fmt.Sprintf("Verdict(%d)", uint8(v))
+}
+
+// The reasons of a Result beside those of wire's Open.
+var (
+	// ErrNotAdmitted is wrapped when the keystore does not know the author; so is
+	// keys.ErrUnknown.
+	ErrNotAdmitted = errors.New("verify: the author is not admitted")
+	// ErrNoKey is wrapped when the author's key is needed from the peer and did not come.
+	ErrNoKey = errors.New("verify: no key came with the run")
+	// ErrUnchecked is wrapped when a Func accepts what it has not checked.
+	ErrUnchecked = errors.New("verify: accepted without a successful Check, which counts as reject")
+	// ErrKeystore is wrapped when a keystore answers with a key of somebody else.
+	ErrKeystore = errors.New("verify: the keystore returned a wrong key")
+	// ErrSilent is wrapped when no answer came within Config.Silence.
+	ErrSilent = errors.New("verify: no answer in time")
+	// ErrPanic is wrapped when a Func panicked.
+	ErrPanic = errors.New("verify: panic")
+)
+
+// Request asks for a verdict on one run.
+type Request struct {
+	Run     *wire.UnverifiedRun
+	Offered keys.PublicKey // as the peer gave it; zero when it gave none
+
+	pipeline atomic.Pointer[Pipeline]
+	checking atomic.Int32
+	checked  atomic.Pointer[wire.Run]
+}
+
+// NewRequest makes a request for one Submit.
+func NewRequest(run *wire.UnverifiedRun, offered keys.PublicKey) *Request {
+	return &Request{Run: run, Offered: offered}
+}
+
+// Check opens the run with k: k must hash to the author's id and have signed the run.
+// In a pipeline it first waits for a free worker. The error is wire's, or ErrClosed.
+// It may be called from any goroutine.
+func (r *Request) Check(k keys.PublicKey) error {
+	if p := r.pipeline.Load(); p != nil {
+		r.checking.Add(1)
+		defer r.checking.Add(-1)
+		select {
+		case p.workers <- struct{}{}:
+			defer func() { <-p.workers }()
+		case <-p.ctx.Done():
+			return ErrClosed
+		}
+	}
+	run, err := r.Run.Open(k)
+	if err != nil {
+		return err
+	}
+	r.checked.Store(run)
+	return nil
+}
+
+// Func answers requests. It calls done once, before or after it returns, from any
+// goroutine; later calls are ignored, and so are those after ctx has ended. ctx ends
+// when Config.Silence is over or the pipeline closes, and a Func must return then. A
+// nil error with Reject or Unavailable is filled in.
+type Func func(ctx context.Context, r *Request, done func(Verdict, error))
+
+// Admitted accepts the runs of authors that ks admits. An id that ks does not know is
+// rejected. Any other error is Unavailable, and so is a key that does not hash to the
+// id: that is the keystore's fault, and heals when the keystore does.
+func Admitted(ks keys.Keystore) Func {
+	return func(ctx context.Context, r *Request, done func(Verdict, error)) {
+		k, err := ks.Lookup(ctx, r.Run.Author())
+		switch {
+		case errors.Is(err, keys.ErrUnknown):
+			done(Reject, fmt.Errorf("%w: %v: %w", ErrNotAdmitted, r.Run.Author(), err))
+		case err != nil:
+			done(Unavailable, fmt.Errorf("verify: keystore: %w", err))
+		default:
+			answer(r, k, func(v Verdict, err error) {
+				if errors.Is(err, wire.ErrWrongKey) {
+					v, err = Unavailable, fmt.Errorf("%w: %w", ErrKeystore, err)
+				}
+				done(v, err)
+			})
+		}
+	}
+}
+
+// AnyKey accepts the runs of every author whose key came along and hashes to its id.
+func AnyKey() Func {
+	return func(_ context.Context, r *Request, done func(Verdict, error)) {
+		if r.Offered.IsZero() {
+			done(Reject, fmt.Errorf("%w of %v", ErrNoKey, r.Run.Author()))
+			return
+		}
+		answer(r, r.Offered, done)
+	}
+}
+
+// answer checks r with k and says what follows.
+func answer(r *Request, k keys.PublicKey, done func(Verdict, error)) {
+	if err := r.Check(k); err != nil {
+		done(Reject, err) // ErrClosed too: nobody listens any more
+		return
+	}
+	done(Accept, nil)
+}
