@@ -11,7 +11,7 @@ import (
 	"strings"
 	"unicode"
 
-	"github.com/hearsaynet/hearsay/internal/durable"
+	"github.com/hearsaynet/hearsay/keys/durable"
 	"github.com/hearsaynet/hearsay/keys"
 	"github.com/hearsaynet/hearsay/sign"
 )

@@ -27,7 +27,7 @@ func blankControl(r rune) rune {
 
 // ParseAuthorizedKey reads a .pub file or an authorized_keys text that holds
 // exactly one key: "type base64 [comment]", with empty lines and # comments
-// around it. Options before the type are skipped.
+// around it. Options before the type are skipped; a cert-authority line is refused.
 func ParseAuthorizedKey(text []byte) (k PublicKey, comment string, err error) {
 	line := ""
 	for l := range strings.Lines(string(text)) {
@@ -49,6 +49,9 @@ func ParseAuthorizedKey(text []byte) (k PublicKey, comment string, err error) {
 func parseAuthorizedLine(line string) (PublicKey, string, error) {
 	kind, rest := cutField(line)
 	if !looksLikeKeyType(kind) { // options come first
+		if strings.Contains(strings.ToLower(kind), "cert-authority") {
+			return PublicKey{}, "", fmt.Errorf("keys: %w: a cert-authority line names who signs certificates, which are not used here", ErrNotAdmitted)
+		}
 		kind, rest = cutField(rest)
 	}
 	if !looksLikeKeyType(kind) {

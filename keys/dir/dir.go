@@ -26,7 +26,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/hearsaynet/hearsay/internal/durable"
+	"github.com/hearsaynet/hearsay/keys/durable"
 	"github.com/hearsaynet/hearsay/keys"
 )
 

@@ -14,9 +14,8 @@ import (
 const tempSuffix = ".tmp"
 
 // Create writes a new file name in root, with perm less the umask, and flushes
-// it; SyncDir must follow. The
-// error wraps fs.ErrExist when there is something of that name, which stays as
-// it is. After any other error there is no such file.
+// it; SyncDir must follow. The error wraps fs.ErrExist when there is something of
+// that name, which stays as it is. After any other error there is no such file.
 func Create(root *os.Root, name string, data []byte, perm fs.FileMode) error {
 	f, err := root.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, perm)
 	if err != nil {
