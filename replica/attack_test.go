@@ -23,7 +23,7 @@ func TestAttack(t *testing.T) {
 	x := wiretest.NewAuthor("x")
 	attacks := map[string]func(t *testing.T){
 		"forged-high":         func(t *testing.T) { forgedHigh(t, x) },
-		"keystore-down":       func(t *testing.T) { keystoreDown(t, x) },
+		"keystore-down":       func(t *testing.T) { synctest.Test(t, func(t *testing.T) { keystoreDown(t, x) }) },
 		"unknown-key":         func(t *testing.T) { unknownKey(t, x) },
 		"wrong-key":           func(t *testing.T) { wrongKey(t, x) },
 		"cross-topic":         func(t *testing.T) { crossTopic(t, x) },
@@ -107,6 +107,7 @@ func keystoreDown(t *testing.T, x *wiretest.Author) {
 	ks.set(errors.New("connection refused"))
 	link.run(runs[1:]...)
 	link.sync()
+	synctest.Wait()
 	if got := p.journal.of(x.ID()); len(got) != 1 {
 		t.Errorf("folded %v while the keystore is down, want only the first", got)
 	}

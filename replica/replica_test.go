@@ -68,9 +68,7 @@ func TestStopWhenDrained(t *testing.T) {
 	if got := a.journal.of(b.author.ID()); len(got) != 1 {
 		t.Errorf("a has %v of b, want its one update", got)
 	}
-	if got := b.journal.of(a.author.ID()); len(got) != 3 {
-		t.Errorf("b has %v of a, want its three updates", got)
-	}
+	b.reach(t, a.author.ID(), 3)
 }
 
 func TestReopen(t *testing.T) {

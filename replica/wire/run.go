@@ -236,6 +236,12 @@ func (u *UnverifiedRun) Size() int { return len(u.body) }
 // Fingerprint returns the SHA-256 of the whole run with its signature.
 func (u *UnverifiedRun) Fingerprint() [sha256.Size]byte { return sha256.Sum256(u.body) }
 
+// UnverifiedEnd returns the place and hash that the run would end at.
+func (u *UnverifiedRun) UnverifiedEnd() Ref {
+	hs := u.hashes()
+	return Ref{u.author, u.Last(), hs[len(hs)-1]}
+}
+
 // Open verifies the run: k must hash to the author's id and have signed the last
 // header. It is the only way from foreign bytes to a Run.
 func (u *UnverifiedRun) Open(k keys.PublicKey) (*Run, error) {
