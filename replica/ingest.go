@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/hearsaynet/hearsay/keys"
@@ -199,31 +200,39 @@ func (r *Replica) settleLoop() {
 
 // settlement is what a batch of verdicts comes to.
 type settlement struct {
-	runs  []*wire.Run              // to append, contiguous
-	ends  map[keys.NodeID]wire.Ref // where they lead
-	own   bool                     // some are of the own author
-	asks  []keys.NodeID
-	forks []*wire.Run
-	after []func() // verdicts to tell, outside the lock
+	runs     []*wire.Run              // to append, contiguous
+	ends     map[keys.NodeID]wire.Ref // where they lead
+	forks    []*wire.Run              // to compare with the stored history
+	asks     []keys.NodeID
+	outcomes []outcome
+}
+
+// outcome is what became of one run.
+type outcome struct {
+	run    *wire.UnverifiedRun
+	print  [32]byte
+	why    error // nil if it was taken, or was known
+	refuse bool  // remember why
+	charge bool  // the bringer's fault
 }
 
 func (r *Replica) settle(batch []verify.Result) {
-	own := false
-	for _, res := range batch {
-		own = own || res.Unverified.Author() == r.self
-	}
+	own := slices.ContainsFunc(batch, func(res verify.Result) bool { return res.Unverified.Author() == r.self })
 	if own { // the own frontier must not move in between
 		r.local.writing.Lock()
 		defer r.local.writing.Unlock()
 	}
-	s := settlement{ends: make(map[keys.NodeID]wire.Ref), own: own}
+	s := settlement{ends: make(map[keys.NodeID]wire.Ref)}
 	r.mu.Lock()
 	for _, res := range batch {
-		r.decideLocked(&s, res)
+		s.outcomes = append(s.outcomes, r.decideLocked(&s, res))
 	}
 	r.mu.Unlock()
 
-	if len(s.runs) > 0 && r.storeUntilDone(s.runs...) == nil {
+	if len(s.runs) > 0 {
+		if r.storeUntilDone(s.runs...) != nil {
+			return // closing
+		}
 		r.stored(s.runs, s.ends)
 	}
 	for _, run := range s.forks {
@@ -232,44 +241,49 @@ func (r *Replica) settle(batch []verify.Result) {
 	if _, ok := s.ends[r.self]; ok {
 		r.guard.foreignOwn()
 	}
-	for _, tell := range s.after {
-		tell()
+	for _, o := range s.outcomes {
+		r.land(o)
 	}
 	for _, id := range s.asks {
 		r.ask(id)
 	}
 }
 
-// decideLocked checks a verdict again against frontier, fork and admission.
-func (r *Replica) decideLocked(s *settlement, res verify.Result) {
-	u := res.Unverified
-	d := r.landedLocked(u.Author(), res.Tag.([32]byte))
-	if d == nil {
-		return
+// land ends a run's flight: only now can a copy of it, or a run that follows it, be
+// judged by the frontier.
+func (r *Replica) land(o outcome) {
+	r.mu.Lock()
+	d := r.landedLocked(o.run.Author(), o.print)
+	if o.refuse {
+		for _, from := range d.from {
+			r.refuseLocked(o.run, keys.PublicKey{}, from, o.why)
+		}
 	}
-	why, charge := res.Err, false
+	r.mu.Unlock()
+	for _, from := range d.from {
+		from.verdict(o.why, o.charge)
+	}
+}
+
+// decideLocked checks a verdict again against frontier, fork and admission.
+func (r *Replica) decideLocked(s *settlement, res verify.Result) outcome {
+	id := res.Unverified.Author()
+	o := outcome{run: res.Unverified, print: res.Tag.([32]byte), why: res.Err}
 	switch res.Verdict {
 	case verify.Accept:
-		why = r.acceptLocked(s, res.Run, d)
-		if _, ok := r.dropped[u.Author()]; ok { // it waits no more: ask for the rest
-			delete(r.dropped, u.Author())
-			s.asks = append(s.asks, u.Author())
+		o.why = r.acceptLocked(s, res.Run, r.inflight[o.print])
+		o.refuse = o.why != nil && !errors.Is(o.why, errGap)
+		if _, ok := r.dropped[id]; ok { // it waits no more: ask for the rest
+			delete(r.dropped, id)
+			s.asks = append(s.asks, id)
 		}
 	case verify.Reject:
-		charge = errors.Is(why, wire.ErrBadSignature) || errors.Is(why, wire.ErrWrongKey)
+		o.refuse = true
+		o.charge = errors.Is(o.why, wire.ErrBadSignature) || errors.Is(o.why, wire.ErrWrongKey)
 	default:
-		r.dropped[u.Author()] = struct{}{}
+		r.dropped[id] = struct{}{}
 	}
-	if why != nil && !errors.Is(why, errGap) && res.Verdict != verify.Unavailable {
-		for _, from := range d.from {
-			r.refuseLocked(u, keys.PublicKey{}, from, why)
-		}
-	}
-	s.after = append(s.after, func() {
-		for _, from := range d.from {
-			from.verdict(why, charge)
-		}
-	})
+	return o
 }
 
 // acceptLocked places a verified run after its author's frontier.
