@@ -25,7 +25,7 @@ type API interface {
 	Get(ctx context.Context, key string) (Value, error)
 	// Dump yields all values, bytewise by key.
 	Dump(ctx context.Context) iter.Seq2[Value, error]
-	// Watch yields the changes of keys that match glob, until ctx ends.
+	// Watch yields the changes, from the call on, of keys that match glob, until ctx ends.
 	Watch(ctx context.Context, glob string) iter.Seq2[Change, error]
 
 	// Publish appends events of one name to channel "events", up to 256 under one signature.
@@ -66,6 +66,9 @@ type Change struct {
 	Old   *Value `json:"old,omitempty"`
 	New   *Value `json:"new,omitempty"`
 	Local bool   `json:"local"`
+	// Lost is, in a Change with nothing else in it, how many changes were missed here
+	// because the reader was too slow.
+	Lost uint64 `json:"lost,omitempty"`
 }
 
 // Event is one event and the update that published it.

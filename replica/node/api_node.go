@@ -1,0 +1,121 @@
+package node
+
+import (
+	"context"
+	"io"
+	"iter"
+
+	"github.com/hearsaynet/hearsay/keys"
+	"github.com/hearsaynet/hearsay/replica"
+	"github.com/hearsaynet/hearsay/replica/wire"
+)
+
+// The methods of API but Status and Close act on the node's first topic.
+
+// Set implements API.
+func (n *Node) Set(ctx context.Context, key string, value []byte) (wire.Ref, error) {
+	t, err := n.topic("")
+	if err != nil {
+		return wire.Ref{}, err
+	}
+	return t.Set(ctx, key, value)
+}
+
+// SetMany implements API.
+func (n *Node) SetMany(ctx context.Context, pairs []Pair) ([]wire.Ref, error) {
+	t, err := n.topic("")
+	if err != nil {
+		return nil, err
+	}
+	return t.SetMany(ctx, pairs)
+}
+
+// Delete implements API.
+func (n *Node) Delete(ctx context.Context, key string) (wire.Ref, error) {
+	t, err := n.topic("")
+	if err != nil {
+		return wire.Ref{}, err
+	}
+	return t.Delete(ctx, key)
+}
+
+// Get implements API.
+func (n *Node) Get(ctx context.Context, key string) (Value, error) {
+	t, err := n.topic("")
+	if err != nil {
+		return Value{}, err
+	}
+	return t.Get(ctx, key)
+}
+
+// Dump implements API.
+func (n *Node) Dump(ctx context.Context) iter.Seq2[Value, error] {
+	t, err := n.topic("")
+	if err != nil {
+		return failing[Value](err)
+	}
+	return t.Dump(ctx)
+}
+
+// Watch implements API.
+func (n *Node) Watch(ctx context.Context, glob string) iter.Seq2[Change, error] {
+	t, err := n.topic("")
+	if err != nil {
+		return failing[Change](err)
+	}
+	return t.Watch(ctx, glob)
+}
+
+// Publish implements API.
+func (n *Node) Publish(ctx context.Context, name string, data ...[]byte) ([]wire.Ref, error) {
+	t, err := n.topic("")
+	if err != nil {
+		return nil, err
+	}
+	return t.Publish(ctx, name, data...)
+}
+
+// Tail implements API.
+func (n *Node) Tail(ctx context.Context, name string, follow bool) iter.Seq2[Event, error] {
+	t, err := n.topic("")
+	if err != nil {
+		return failing[Event](err)
+	}
+	return t.Tail(ctx, name, follow)
+}
+
+// Export implements API.
+func (n *Node) Export(ctx context.Context, w io.Writer) (replica.Clock, error) {
+	t, err := n.topic("")
+	if err != nil {
+		return nil, err
+	}
+	return t.Export(ctx, w)
+}
+
+// Import implements API.
+func (n *Node) Import(ctx context.Context, r io.Reader) (replica.ImportResult, error) {
+	t, err := n.topic("")
+	if err != nil {
+		return replica.ImportResult{}, err
+	}
+	return t.Import(ctx, r)
+}
+
+// Extract implements API.
+func (n *Node) Extract(ctx context.Context, author keys.NodeID, seq uint64) (*Extract, error) {
+	t, err := n.topic("")
+	if err != nil {
+		return nil, err
+	}
+	return t.Extract(ctx, author, seq)
+}
+
+// Explain implements API.
+func (n *Node) Explain(ctx context.Context, author keys.NodeID, seq uint64) (*Explanation, error) {
+	t, err := n.topic("")
+	if err != nil {
+		return nil, err
+	}
+	return t.Explain(ctx, author, seq)
+}

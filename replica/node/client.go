@@ -1,0 +1,238 @@
+package node
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"iter"
+	"net"
+	"net/http"
+	"net/url"
+
+	"github.com/hearsaynet/hearsay/keys"
+	"github.com/hearsaynet/hearsay/replica"
+	"github.com/hearsaynet/hearsay/replica/wire"
+)
+
+// client is the API of a running node, through its socket.
+type client struct {
+	dir   *dataDir
+	topic string
+	http  *http.Client
+}
+
+var _ API = (*client)(nil)
+
+func newClient(d *dataDir, topic string) *client {
+	transport := &http.Transport{
+		DialContext:         func(ctx context.Context, _, _ string) (net.Conn, error) { return d.dialSocket(ctx) },
+		MaxIdleConnsPerHost: 64,
+		DisableCompression:  true,
+	}
+	return &client{dir: d, topic: topic, http: &http.Client{Transport: transport}}
+}
+
+// Close implements API.
+func (c *client) Close() error {
+	c.http.CloseIdleConnections()
+	return c.dir.close()
+}
+
+// post sends a request and returns the answer.
+func (c *client) post(ctx context.Context, op, kind string, body io.Reader) (*http.Response, error) {
+	u := url.URL{Scheme: "http", Host: "hearsay", Path: apiPath + op, RawQuery: url.Values{"topic": {c.topic}}.Encode()}
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, u.String(), body)
+	if err != nil {
+		return nil, fmt.Errorf("node: %w", err)
+	}
+	req.Header.Set("Content-Type", kind)
+	resp, err := c.http.Do(req)
+	if err != nil {
+		return nil, c.trouble(ctx, err)
+	}
+	if resp.StatusCode != http.StatusOK {
+		defer resp.Body.Close()
+		return nil, badStatus(resp)
+	}
+	return resp, nil
+}
+
+// trouble says what a failed connection means.
+func (c *client) trouble(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		return fmt.Errorf("node: %w", context.Cause(ctx))
+	}
+	if u, ok := errors.AsType[*url.Error](err); ok {
+		err = u.Err
+	}
+	return fmt.Errorf("node: %w in %s: %w", errNoAnswer, c.dir.path, err)
+}
+
+var errNoAnswer = errors.New("the node does not answer")
+
+// items sends a request now and yields what is answered.
+func items[T any](ctx context.Context, c *client, op string, q request) iter.Seq2[T, error] {
+	body, err := json.Marshal(q)
+	if err != nil {
+		return failing[T](fmt.Errorf("node: %w", err))
+	}
+	resp, err := c.post(ctx, op, typeJSON, bytes.NewReader(body))
+	if err != nil {
+		return failing[T](err)
+	}
+	return answerItems[T](ctx, c, resp)
+}
+
+func answerItems[T any](ctx context.Context, c *client, resp *http.Response) iter.Seq2[T, error] {
+	// A caller that does not iterate lets go of the connection with its context.
+	return func(yield func(T, error) bool) {
+		defer resp.Body.Close()
+		var zero T
+		dec := json.NewDecoder(resp.Body)
+		for {
+			var l answered
+			if err := dec.Decode(&l); err != nil {
+				if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+					err = fmt.Errorf("the answer was cut short: %w", ErrClosed)
+				}
+				yield(zero, c.trouble(ctx, err))
+				return
+			}
+			switch {
+			case l.Error != nil:
+				yield(zero, l.Error)
+				return
+			case l.End:
+				return
+			}
+			var item T
+			if err := json.Unmarshal(l.Item, &item); err != nil {
+				yield(zero, fmt.Errorf("node: answer of the running node: %w", err))
+				return
+			}
+			if !yield(item, nil) {
+				return
+			}
+		}
+	}
+}
+
+// untilDone ends a stream without an error when ctx has ended.
+func untilDone[T any](ctx context.Context, seq iter.Seq2[T, error]) iter.Seq2[T, error] {
+	return func(yield func(T, error) bool) {
+		for v, err := range seq {
+			if err != nil && ctx.Err() != nil || !yield(v, err) {
+				return
+			}
+		}
+	}
+}
+
+// ask sends a request that has one answer.
+func ask[T any](ctx context.Context, c *client, op string, q request) (answer T, err error) {
+	got := false
+	for v, err := range items[T](ctx, c, op, q) {
+		if err != nil {
+			return answer, err
+		}
+		answer, got = v, true
+	}
+	if !got {
+		return answer, errors.New("node: the running node answers nothing")
+	}
+	return answer, nil
+}
+
+// Status implements API.
+func (c *client) Status(ctx context.Context) (*Status, error) {
+	return ask[*Status](ctx, c, opStatus, request{})
+}
+
+// Set implements API.
+func (c *client) Set(ctx context.Context, key string, value []byte) (wire.Ref, error) {
+	return ask[wire.Ref](ctx, c, opSet, request{Key: key, Value: value})
+}
+
+// SetMany implements API.
+func (c *client) SetMany(ctx context.Context, pairs []Pair) ([]wire.Ref, error) {
+	return ask[[]wire.Ref](ctx, c, opSetMany, request{Pairs: pairs})
+}
+
+// Delete implements API.
+func (c *client) Delete(ctx context.Context, key string) (wire.Ref, error) {
+	return ask[wire.Ref](ctx, c, opDelete, request{Key: key})
+}
+
+// Get implements API.
+func (c *client) Get(ctx context.Context, key string) (Value, error) {
+	return ask[Value](ctx, c, opGet, request{Key: key})
+}
+
+// Dump implements API.
+func (c *client) Dump(ctx context.Context) iter.Seq2[Value, error] {
+	return items[Value](ctx, c, opDump, request{})
+}
+
+// Watch implements API.
+func (c *client) Watch(ctx context.Context, glob string) iter.Seq2[Change, error] {
+	return untilDone(ctx, items[Change](ctx, c, opWatch, request{Key: glob}))
+}
+
+// Publish implements API.
+func (c *client) Publish(ctx context.Context, name string, data ...[]byte) ([]wire.Ref, error) {
+	return ask[[]wire.Ref](ctx, c, opPublish, request{Name: name, Data: data})
+}
+
+// Tail implements API.
+func (c *client) Tail(ctx context.Context, name string, follow bool) iter.Seq2[Event, error] {
+	seq := items[Event](ctx, c, opTail, request{Name: name, Follow: follow})
+	if follow {
+		return untilDone(ctx, seq)
+	}
+	return seq
+}
+
+// Export implements API.
+func (c *client) Export(ctx context.Context, w io.Writer) (replica.Clock, error) {
+	for piece, err := range items[exported](ctx, c, opExport, request{}) {
+		if err != nil {
+			return nil, err
+		}
+		if piece.Clock != nil {
+			return piece.Clock, nil
+		}
+		if _, err := w.Write(piece.Data); err != nil {
+			return nil, fmt.Errorf("node: export: %w", err)
+		}
+	}
+	return replica.Clock{}, nil // an empty clock is left out
+}
+
+// Import implements API.
+func (c *client) Import(ctx context.Context, r io.Reader) (replica.ImportResult, error) {
+	resp, err := c.post(ctx, opImport, typeRaw, struct{ io.Reader }{r}) // r is not ours to close
+	if err != nil {
+		return replica.ImportResult{}, err
+	}
+	var res imported
+	for v, err := range answerItems[imported](ctx, c, resp) {
+		if err != nil {
+			return res.result(), err
+		}
+		res = v
+	}
+	return res.result(), nil
+}
+
+// Extract implements API.
+func (c *client) Extract(ctx context.Context, author keys.NodeID, seq uint64) (*Extract, error) {
+	return ask[*Extract](ctx, c, opExtract, request{Author: author, Seq: seq})
+}
+
+// Explain implements API.
+func (c *client) Explain(ctx context.Context, author keys.NodeID, seq uint64) (*Explanation, error) {
+	return ask[*Explanation](ctx, c, opExplain, request{Author: author, Seq: seq})
+}

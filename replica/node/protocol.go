@@ -1,0 +1,154 @@
+package node
+
+import (
+	"encoding/json"
+	"errors"
+
+	"github.com/hearsaynet/hearsay/keys"
+	"github.com/hearsaynet/hearsay/replica"
+	"github.com/hearsaynet/hearsay/replica/model/events"
+	"github.com/hearsaynet/hearsay/replica/model/kv"
+	"github.com/hearsaynet/hearsay/replica/store"
+	"github.com/hearsaynet/hearsay/replica/wire"
+	"github.com/hearsaynet/hearsay/sign"
+)
+
+// The control socket speaks HTTP/1.1: POST /v1/OPERATION?topic=T with a request as
+// JSON, except that import's body is the file itself. The answer is lines of JSON,
+// each a line, and the last has End or Error. It is for this program only and may
+// change with it.
+const (
+	apiPath  = "/v1/"
+	typeJSON = "application/json"
+	typeRaw  = "application/octet-stream"
+)
+
+// The operations.
+const (
+	opStatus  = "status"
+	opSet     = "set"
+	opSetMany = "set-many"
+	opDelete  = "delete"
+	opGet     = "get"
+	opDump    = "dump"
+	opWatch   = "watch"
+	opPublish = "publish"
+	opTail    = "tail"
+	opExport  = "export"
+	opImport  = "import"
+	opExtract = "extract"
+	opExplain = "explain"
+)
+
+// request has what any operation may need.
+type request struct {
+	Key    string      `json:"key,omitempty"`
+	Value  []byte      `json:"value,omitempty"`
+	Pairs  []Pair      `json:"pairs,omitempty"`
+	Name   string      `json:"name,omitempty"`
+	Data   [][]byte    `json:"data,omitempty"`
+	Follow bool        `json:"follow,omitempty"`
+	Author keys.NodeID `json:"author,omitzero"`
+	Seq    uint64      `json:"seq,omitempty"`
+}
+
+// line is one line of an answer, on its way to the client.
+type line struct {
+	Item  any      `json:"item,omitempty"`
+	Error *failure `json:"error,omitempty"`
+	End   bool     `json:"end,omitempty"`
+}
+
+// answered is one line of an answer, as it arrives.
+type answered struct {
+	Item  json.RawMessage `json:"item"`
+	Error *failure        `json:"error"`
+	End   bool            `json:"end"`
+}
+
+// exported is a piece of an export file, or, at last, what the file holds.
+type exported struct {
+	Data  []byte        `json:"data,omitempty"`
+	Clock replica.Clock `json:"clock,omitempty"`
+}
+
+// imported is a replica.ImportResult.
+type imported struct {
+	Runs    uint64   `json:"runs"`
+	Updates uint64   `json:"updates"`
+	Refused uint64   `json:"refused"`
+	First   *failure `json:"first,omitempty"`
+}
+
+func importedFrom(r replica.ImportResult) imported {
+	return imported{r.Runs, r.Updates, r.Refused, failureFrom(r.First)}
+}
+
+func (i imported) result() replica.ImportResult {
+	return replica.ImportResult{Runs: i.Runs, Updates: i.Updates, Refused: i.Refused, First: i.First.orNil()}
+}
+
+// failure is an error that crosses the socket: its text, and which of the errors
+// that callers tell apart it wraps. On the client it is the error.
+type failure struct {
+	Text  string   `json:"text"`
+	Codes []string `json:"codes,omitempty"`
+}
+
+// codes are the errors that keep their identity. Codes are never reused.
+var codes = map[string]error{
+	"no-key":           ErrNoKey,
+	"no-topic":         ErrNoTopic,
+	"no-update":        ErrNoUpdate,
+	"relay":            ErrRelay,
+	"closed":           ErrClosed,
+	"unconfirmed":      replica.ErrUnconfirmed,
+	"writes-elsewhere": replica.ErrWritesElsewhere,
+	"forked":           replica.ErrForked,
+	"read-only":        replica.ErrReadOnly,
+	"too-large":        replica.ErrTooLarge,
+	"replica-closed":   replica.ErrClosed,
+	"bad-key":          kv.ErrBadKey,
+	"bad-glob":         kv.ErrBadGlob,
+	"bad-name":         events.ErrBadName,
+	"store-not-found":  store.ErrNotFound,
+	"store-damaged":    store.ErrDamaged,
+	"malformed":        wire.ErrMalformed,
+	"bad-signature":    wire.ErrBadSignature,
+	"wrong-key":        wire.ErrWrongKey,
+	"unknown-author":   keys.ErrUnknown,
+	"passphrase":       sign.ErrPassphraseNeeded,
+	"wrong-passphrase": sign.ErrWrongPassphrase,
+}
+
+func failureFrom(err error) *failure {
+	if err == nil {
+		return nil
+	}
+	f := &failure{Text: err.Error()}
+	for code, sentinel := range codes {
+		if errors.Is(err, sentinel) {
+			f.Codes = append(f.Codes, code)
+		}
+	}
+	return f
+}
+
+func (f *failure) Error() string { return f.Text }
+
+// Is makes errors.Is find what the error wrapped on the other side.
+func (f *failure) Is(target error) bool {
+	for _, code := range f.Codes {
+		if codes[code] == target && target != nil {
+			return true
+		}
+	}
+	return false
+}
+
+func (f *failure) orNil() error {
+	if f == nil {
+		return nil
+	}
+	return f
+}

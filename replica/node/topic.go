@@ -1,0 +1,270 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"iter"
+	"time"
+
+	"github.com/hearsaynet/hearsay/keys"
+	"github.com/hearsaynet/hearsay/replica"
+	"github.com/hearsaynet/hearsay/replica/model/events"
+	"github.com/hearsaynet/hearsay/replica/model/kv"
+	"github.com/hearsaynet/hearsay/replica/store"
+	"github.com/hearsaynet/hearsay/replica/wire"
+)
+
+// topic is one replica with its models: what API does but Status and Close.
+type topic struct {
+	n      *Node
+	name   string
+	r      *replica.Replica
+	kv     *kv.Map     // nil on a relay
+	events *events.Log // nil on a relay
+}
+
+func (n *Node) openTopic(ctx context.Context, name string) (_ *topic, err error) {
+	t := &topic{n: n, name: name}
+	cfg := n.replicaConfig()
+	cfg.Topic, cfg.Signer = name, n.id
+	cfg.Guard, err = n.origin.guard(name, n.opts.Peers, n.opts.Force, func(err error) {
+		if err != nil {
+			n.log.Error("the store could not note that it writes with this key; the next start will ask peers again", "topic", name, "err", err)
+		}
+	})
+	if err != nil {
+		return nil, err
+	}
+	if t.r, err = replica.Open(ctx, cfg); err != nil {
+		return nil, fmt.Errorf("node: %w", err)
+	}
+	if t.kv, err = kv.Mount(t.r, kv.DefaultChannel, kv.Config{}); err == nil {
+		t.events, err = events.Mount(t.r, events.DefaultChannel, events.Config{})
+	}
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("node: %w", err), t.close())
+	}
+	return t, nil
+}
+
+func (t *topic) close() error {
+	if t.kv != nil {
+		t.kv.Close()
+	}
+	if t.events != nil {
+		t.events.Close()
+	}
+	return t.r.Close()
+}
+
+// writable prepares for a write: an offline node opens its key now, so that a wrong
+// passphrase is the caller's error.
+func (t *topic) writable() error {
+	if t.kv == nil {
+		return fmt.Errorf("node: %w", ErrRelay)
+	}
+	_, err := t.n.id.unlock()
+	return err
+}
+
+func (t *topic) readable() error {
+	if t.kv == nil {
+		return fmt.Errorf("node: %w", ErrRelay)
+	}
+	return nil
+}
+
+func (t *topic) Set(ctx context.Context, key string, value []byte) (wire.Ref, error) {
+	if err := t.writable(); err != nil {
+		return wire.Ref{}, err
+	}
+	return t.kv.Set(ctx, key, value)
+}
+
+func (t *topic) SetMany(ctx context.Context, pairs []Pair) ([]wire.Ref, error) {
+	if err := t.writable(); err != nil {
+		return nil, err
+	}
+	many := make([]kv.Pair, len(pairs))
+	for i, p := range pairs {
+		many[i] = kv.Pair(p)
+	}
+	return t.kv.SetMany(ctx, many)
+}
+
+func (t *topic) Delete(ctx context.Context, key string) (wire.Ref, error) {
+	if err := t.writable(); err != nil {
+		return wire.Ref{}, err
+	}
+	return t.kv.Delete(ctx, key)
+}
+
+func (t *topic) Get(_ context.Context, key string) (Value, error) {
+	if err := t.readable(); err != nil {
+		return Value{}, err
+	}
+	e, ok := t.kv.Get(key)
+	if !ok {
+		return Value{}, fmt.Errorf("node: %w: %q", ErrNoKey, key)
+	}
+	return *value(&e), nil
+}
+
+func value(e *kv.Entry) *Value {
+	if e == nil {
+		return nil
+	}
+	return &Value{Key: e.Key, Value: e.Value, Author: e.Author, Seq: e.Seq, Time: instant(e.Time), Hash: e.Hash}
+}
+
+func instant(ns uint64) time.Time { return time.Unix(0, int64(ns)).UTC() }
+
+func (t *topic) Dump(ctx context.Context) iter.Seq2[Value, error] {
+	return func(yield func(Value, error) bool) {
+		if err := t.readable(); err != nil {
+			yield(Value{}, err)
+			return
+		}
+		for _, e := range t.kv.All() {
+			if ctx.Err() != nil {
+				yield(Value{}, context.Cause(ctx))
+				return
+			}
+			if !yield(*value(&e), nil) {
+				return
+			}
+		}
+	}
+}
+
+func (t *topic) Watch(ctx context.Context, glob string) iter.Seq2[Change, error] {
+	if err := t.readable(); err != nil {
+		return failing[Change](err)
+	}
+	watching, stop := context.WithCancel(ctx)
+	changes, err := t.kv.Watch(watching, glob)
+	if err != nil {
+		stop()
+		return failing[Change](err)
+	}
+	return func(yield func(Change, error) bool) {
+		defer stop()
+		for c := range changes {
+			if !yield(Change{Key: c.Key, Old: value(c.Old), New: value(c.New), Local: c.Local, Lost: c.Lost}, nil) {
+				return
+			}
+		}
+		if ctx.Err() == nil {
+			yield(Change{}, fmt.Errorf("node: %w", ErrClosed))
+		}
+	}
+}
+
+// failing yields an error and nothing else.
+func failing[T any](err error) iter.Seq2[T, error] {
+	return func(yield func(T, error) bool) {
+		var zero T
+		yield(zero, err)
+	}
+}
+
+func (t *topic) Publish(ctx context.Context, name string, data ...[]byte) ([]wire.Ref, error) {
+	if err := t.writable(); err != nil {
+		return nil, err
+	}
+	return t.events.PublishMany(ctx, name, data...)
+}
+
+func (t *topic) Tail(ctx context.Context, name string, follow bool) iter.Seq2[Event, error] {
+	return func(yield func(Event, error) bool) {
+		if err := t.readable(); err != nil {
+			yield(Event{}, err)
+			return
+		}
+		seq := t.events.Replay(name)
+		if follow {
+			seq = t.events.Follow(ctx, name)
+		}
+		for e := range seq {
+			if !follow && ctx.Err() != nil {
+				yield(Event{}, context.Cause(ctx))
+				return
+			}
+			if !yield(Event{Name: e.Name, Data: e.Data, Author: e.Author, Seq: e.Seq, Time: instant(e.Time)}, nil) {
+				return
+			}
+		}
+		if follow && ctx.Err() == nil {
+			yield(Event{}, fmt.Errorf("node: %w", ErrClosed))
+		}
+	}
+}
+
+func (t *topic) Export(ctx context.Context, w io.Writer) (replica.Clock, error) {
+	return t.r.Export(ctxWriter{ctx, w})
+}
+
+// ctxWriter refuses to write when its context has ended.
+type ctxWriter struct {
+	ctx context.Context
+	w   io.Writer
+}
+
+func (c ctxWriter) Write(b []byte) (int, error) {
+	if c.ctx.Err() != nil {
+		return 0, context.Cause(c.ctx)
+	}
+	return c.w.Write(b)
+}
+
+func (t *topic) Import(ctx context.Context, r io.Reader) (replica.ImportResult, error) {
+	return t.r.Import(ctx, r)
+}
+
+func (t *topic) Extract(_ context.Context, author keys.NodeID, seq uint64) (*Extract, error) {
+	if seq == 0 {
+		return nil, fmt.Errorf("node: %w: an author's first update has seq 1", ErrNoUpdate)
+	}
+	frontier, err := t.n.store.Frontier(t.name, author)
+	if err != nil {
+		return nil, fmt.Errorf("node: extract: %w", err)
+	}
+	if seq > frontier.Seq {
+		return nil, fmt.Errorf("node: %w: of %v there is seq 1 to %d", ErrNoUpdate, author, frontier.Seq)
+	}
+	for run, err := range t.n.store.Runs(t.name, wire.Ref{Author: author, Seq: seq - 1}) {
+		if err != nil {
+			return nil, fmt.Errorf("node: extract: %w", err)
+		}
+		return extract(run)
+	}
+	return nil, fmt.Errorf("node: extract: %w", store.ErrNotFound)
+}
+
+// extract is about the first update of run.
+func extract(run *wire.Run) (*Extract, error) {
+	chain := run.Headers()
+	h, err := wire.ParseHeader(chain[0])
+	if err != nil {
+		return nil, fmt.Errorf("node: extract: %w", err)
+	}
+	return &Extract{
+		Key: run.Key().Wire(), Header: chain[len(chain)-1], Chain: chain,
+		Change: run.Entries()[0].Change, Digest: h.Digest,
+		Sig: keys.ArmorSignature(run.Key(), wire.NamespaceUpdate, run.Signature()),
+	}, nil
+}
+
+func (t *topic) Explain(ctx context.Context, author keys.NodeID, seq uint64) (*Explanation, error) {
+	x, err := t.r.Explain(ctx, author, seq)
+	if err != nil {
+		return nil, err
+	}
+	out := &Explanation{Explanation: x}
+	if !x.Offered.IsZero() {
+		out.OfferedKey = x.Offered.AuthorizedKey("")
+	}
+	return out, nil
+}

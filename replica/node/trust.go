@@ -1,0 +1,57 @@
+package node
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/hearsaynet/hearsay/keys"
+	"github.com/hearsaynet/hearsay/keys/dir"
+)
+
+// Trust admits the key in pub, an authorized_keys line, as an author in the data
+// directory at path ("" is DefaultDir's), which is made if it is not there. added
+// tells whether it was new. A node that runs there follows within a second.
+func Trust(path string, pub []byte) (id keys.NodeID, added bool, err error) {
+	key, comment, err := keys.ParseAuthorizedKey(pub)
+	if err != nil {
+		return id, false, fmt.Errorf("node: trust: %w", err)
+	}
+	err = withTrusted(path, makeDir, func(trusted *dir.Dir) error {
+		id, added, err = trusted.Add(key, comment)
+		return err
+	})
+	return id, added, err
+}
+
+// Untrust withdraws an author. What it wrote stays in the store, and counts no more.
+// The error wraps keys.ErrUnknown when it was not trusted.
+func Untrust(path string, id keys.NodeID) error {
+	return withTrusted(path, openDir, func(trusted *dir.Dir) error {
+		err := trusted.Remove(id)
+		if errors.Is(err, keys.ErrUnknown) {
+			return fmt.Errorf("%v is not trusted here: %w", id, err)
+		}
+		return err
+	})
+}
+
+func withTrusted(path string, open func(string) (*dataDir, error), f func(*dir.Dir) error) error {
+	path, err := resolveDir(path)
+	if err != nil {
+		return err
+	}
+	d, err := open(path)
+	if err != nil {
+		return err
+	}
+	defer d.close()
+	trusted, err := dir.Open(d.join(dirTrusted), nil)
+	if err != nil {
+		return fmt.Errorf("node: trusted keys: %w", err)
+	}
+	defer trusted.Close()
+	if err := f(trusted); err != nil {
+		return fmt.Errorf("node: %w", err)
+	}
+	return nil
+}
