@@ -175,25 +175,38 @@ func (r *Replica) gapLocked(a *author, first, last uint64, peer string) {
 	a.gap.seen = max(a.gap.seen, last)
 }
 
-// settleLoop takes verdicts and moves frontiers. Besides the local author's loop,
-// nothing else writes updates to the store.
-func (r *Replica) settleLoop() {
-	for res := range r.pipe.Results() {
-		batch := []verify.Result{res}
-		bytes := res.Unverified.Size()
-	more:
-		for len(batch) < maxBatchRuns && bytes < maxBatchBytes {
-			select {
-			case res, ok := <-r.pipe.Results():
-				if !ok {
-					break more
-				}
-				batch = append(batch, res)
-				bytes += res.Unverified.Size()
-			default:
-				break more
-			}
+// gatherLoop collects verdicts while the ones before are being settled: the slower
+// the disk, the more go into one commit.
+func (r *Replica) gatherLoop(batches chan<- []verify.Result) {
+	defer close(batches)
+	var batch []verify.Result
+	size := 0
+	results := r.pipe.Results()
+	for {
+		in, out := results, batches
+		if len(batch) == 0 {
+			out = nil
 		}
+		if len(batch) >= maxBatchRuns || size >= maxBatchBytes {
+			in = nil
+		}
+		select {
+		case res, ok := <-in:
+			if !ok {
+				return
+			}
+			batch = append(batch, res)
+			size += res.Unverified.Size()
+		case out <- batch:
+			batch, size = nil, 0
+		}
+	}
+}
+
+// settleLoop moves frontiers. Besides the local author's loop, nothing else writes
+// updates to the store.
+func (r *Replica) settleLoop(batches <-chan []verify.Result) {
+	for batch := range batches {
 		r.settle(batch)
 	}
 }

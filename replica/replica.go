@@ -195,7 +195,9 @@ func Open(ctx context.Context, cfg Config) (*Replica, error) {
 	r.local.init(r)
 	r.guard.init(r)
 	r.pipe = verify.New(r.policy(), cfg.Pipeline)
-	r.tasks.Go(r.settleLoop)
+	batches := make(chan []verify.Result)
+	r.tasks.Go(func() { r.gatherLoop(batches) })
+	r.tasks.Go(func() { r.settleLoop(batches) })
 	r.tasks.Go(r.models.parkedLoop)
 	r.tasks.Go(r.askLoop)
 	if cfg.Signer != nil {
