@@ -20,7 +20,8 @@ type ExportWriter struct {
 	runs    uint64
 }
 
-// NewExportWriter starts a file for the given topics.
+// NewExportWriter starts a file for the given topics, at most MaxTopics and no two the
+// same.
 func NewExportWriter(w io.Writer, agent string, topics ...string) (*ExportWriter, error) {
 	e := &ExportWriter{w: w, handles: map[string]uint16{}, keyed: map[keys.NodeID]bool{}}
 	hello := Hello{Version: Version, Agent: agent}
@@ -28,10 +29,14 @@ func NewExportWriter(w io.Writer, agent string, topics ...string) (*ExportWriter
 		e.handles[t] = uint16(i + 1)
 		hello.Topics = append(hello.Topics, TopicHandle{uint16(i + 1), t})
 	}
+	body := hello.Append(nil)
+	if _, err := ParseHello(body); err != nil {
+		return nil, err
+	}
 	if _, err := io.WriteString(w, exportMagic); err != nil {
 		return nil, err
 	}
-	return e, e.frame(FrameHello, 0, hello.Append(nil))
+	return e, e.frame(FrameHello, 0, body)
 }
 
 func (e *ExportWriter) frame(t FrameType, handle uint16, body []byte) error {
@@ -107,6 +112,10 @@ func (e *ExportReader) Next() (*UnverifiedRun, keys.PublicKey, error) {
 		if err != nil {
 			return nil, keys.PublicKey{}, fmt.Errorf("wire: export, after run %d: %w", e.runs, cutShort(err))
 		}
+		topic, named := e.topics[f.Handle]
+		if !named && (f.Type == FrameKey || f.Type == FrameRun) {
+			return nil, keys.PublicKey{}, malformed("export: handle %d was not named", f.Handle)
+		}
 		switch f.Type {
 		case FrameKey:
 			k, err := ParseKey(f.Body)
@@ -115,10 +124,6 @@ func (e *ExportReader) Next() (*UnverifiedRun, keys.PublicKey, error) {
 			}
 			e.offer[k.ID()] = k
 		case FrameRun:
-			topic, ok := e.topics[f.Handle]
-			if !ok {
-				return nil, keys.PublicKey{}, malformed("export: handle %d was not named", f.Handle)
-			}
 			u, err := ParseRun(topic, f.Body)
 			if err != nil {
 				return nil, keys.PublicKey{}, err
@@ -139,6 +144,9 @@ func (e *ExportReader) finish(f Frame) error {
 	n, err := ParseDone(f.Body)
 	if err != nil {
 		return err
+	}
+	if f.Handle != 0 {
+		return malformed("export: its end has handle %d", f.Handle)
 	}
 	if n != e.runs {
 		return malformed("export: %d runs, its end says %d", e.runs, n)

@@ -75,7 +75,7 @@ func ReadFrame(r io.Reader) (Frame, error) {
 	return f, nil
 }
 
-// readBody reads n bytes, at first into 64 KiB and then into as much again as has
+// readBody reads n bytes, at first into 64 KiB and then into four times what has
 // arrived.
 func readBody(r io.Reader, n int) ([]byte, error) {
 	const start = 64 << 10

@@ -96,8 +96,8 @@ func (u *UnverifiedHead) Open(k keys.PublicKey) (*Head, error) {
 	if k.ID() != u.ref.Author {
 		return nil, fmt.Errorf("%w %v", ErrWrongKey, u.ref.Author)
 	}
-	if err := k.Verify(NamespaceHead, HeadMessage(u.topic, u.ref, u.issued), u.sig); err != nil {
-		return nil, fmt.Errorf("%w %v, head of seq %d: %w", ErrBadSignature, u.ref.Author, u.ref.Seq, err)
+	if k.Verify(NamespaceHead, HeadMessage(u.topic, u.ref, u.issued), u.sig) != nil {
+		return nil, fmt.Errorf("%w: it came for the head at seq %d of %v", ErrBadSignature, u.ref.Seq, u.ref.Author)
 	}
 	return &Head{u.head, k, u.sig}, nil
 }

@@ -15,8 +15,8 @@ import (
 
 // The errors of Open. Both are the deliverer's fault, never the author's.
 var (
-	ErrWrongKey     = errors.New("wire: the key does not hash to the author's id")
-	ErrBadSignature = errors.New("wire: no valid signature of the author stands on the run")
+	ErrWrongKey     = errors.New("wire: wrong key: it does not hash to the author's id")
+	ErrBadSignature = errors.New("wire: bad signature: not the author's over these bytes")
 )
 
 const (
@@ -31,7 +31,7 @@ type Entry struct {
 	Channel string
 	Change  []byte // nil when Absent; aliases the run's bytes, read only
 	Absent  bool   // the change has been erased; only Size and Digest are known
-	Size    uint32 // of an absent change
+	Size    uint32 // of an absent change, else 0 as is Digest
 	Digest  [sha256.Size]byte
 }
 
@@ -211,7 +211,6 @@ func readEntry(s *cryptobyte.String, e *Entry, channel string) error {
 			return malformed("change is cut short")
 		}
 		e.Change = slices.Clip(e.Change)
-		e.Size = uint32(len(e.Change))
 	case formAbsent:
 		var digest []byte
 		if !s.ReadUint32(&e.Size) || !s.ReadBytes(&digest, len(e.Digest)) {
@@ -221,14 +220,25 @@ func readEntry(s *cryptobyte.String, e *Entry, channel string) error {
 	default:
 		return malformed("entry form %d", form)
 	}
-	if e.Size > MaxChange {
-		return malformed("change of %d bytes, at most %d", e.Size, MaxChange)
+	return e.check()
+}
+
+// check checks everything about e that does not follow from its place.
+func (e *Entry) check() error {
+	if e.Absent && e.Change != nil {
+		return malformed("absent change of %d bytes", len(e.Change))
+	}
+	if size := max(uint64(len(e.Change)), uint64(e.Size)); size > MaxChange {
+		return malformed("change of %d bytes, at most %d", size, MaxChange)
 	}
 	return checkEntry(e.Time, e.Kind, e.Channel)
 }
 
 // UnverifiedEntries returns the entries, read only.
 func (u *UnverifiedRun) UnverifiedEntries() []Entry { return u.entries }
+
+// UnverifiedBody returns the encoding as it came, read only.
+func (u *UnverifiedRun) UnverifiedBody() []byte { return u.body }
 
 // Size returns the encoded size in bytes.
 func (u *UnverifiedRun) Size() int { return len(u.body) }
@@ -249,8 +259,8 @@ func (u *UnverifiedRun) Open(k keys.PublicKey) (*Run, error) {
 		return nil, fmt.Errorf("%w %v", ErrWrongKey, u.author)
 	}
 	hs := u.hashes()
-	if err := k.VerifyDigest(NamespaceUpdate, hs[len(hs)-1], u.sig); err != nil {
-		return nil, fmt.Errorf("%w %v, seq %d to %d: %w", ErrBadSignature, u.author, u.first, u.Last(), err)
+	if k.VerifyDigest(NamespaceUpdate, hs[len(hs)-1], u.sig) != nil {
+		return nil, fmt.Errorf("%w: it came for seq %d to %d of %v", ErrBadSignature, u.first, u.Last(), u.author)
 	}
 	return newRun(u.run, k, u.sig, u.body, hs), nil
 }
@@ -342,10 +352,7 @@ func NewDraft(topic string, prev Ref, entries ...Entry) (*Draft, error) {
 	size := runHeaderSize + 2 + keys.MaxSignatureSize
 	for i := range entries {
 		e := &entries[i]
-		if len(e.Change) > MaxChange {
-			return nil, malformed("change of %d bytes, at most %d", len(e.Change), MaxChange)
-		}
-		if err := checkEntry(e.Time, e.Kind, e.Channel); err != nil {
+		if err := e.check(); err != nil {
 			return nil, err
 		}
 		size += e.EncodedSize()
@@ -372,8 +379,11 @@ func (d *Draft) Message() []byte { return d.message }
 // Ref returns the place and hash of entry i.
 func (d *Draft) Ref(i int) Ref { return Ref{d.author, d.first + uint64(i), d.ends[i]} }
 
-// Seal checks the signature and makes the run.
+// Seal checks the signature and makes the run, which shares no memory with the draft.
 func (d *Draft) Seal(k keys.PublicKey, sig []byte) (*Run, error) {
-	u := UnverifiedRun{run: d.run, sig: sig, body: d.appendBody(nil, sig)}
+	u, err := ParseRun(d.topic, d.appendBody(nil, sig)) // nothing that others would refuse
+	if err != nil {
+		return nil, err
+	}
 	return u.Open(k)
 }
