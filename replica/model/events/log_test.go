@@ -1,0 +1,165 @@
+package events_test
+
+import (
+	"context"
+	"errors"
+	"net"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/hearsaynet/hearsay/keys"
+	"github.com/hearsaynet/hearsay/replica"
+	"github.com/hearsaynet/hearsay/replica/internal/wiretest"
+	"github.com/hearsaynet/hearsay/replica/model/events"
+	"github.com/hearsaynet/hearsay/replica/store"
+)
+
+// signer is a test author as a sign.Signer.
+type signer struct{ *wiretest.Author }
+
+func (s signer) Public() keys.PublicKey { return s.Key() }
+
+func (s signer) Sign(_ context.Context, namespace string, msg []byte) ([]byte, error) {
+	return s.Author.Sign(namespace, msg), nil
+}
+
+// node is a replica with a log.
+type node struct {
+	*replica.Replica
+	log      *events.Log
+	admitted *keys.Memory
+}
+
+// newNode is for a synctest bubble, where time begins in the year 2000.
+func newNode(t *testing.T, name string, admitted ...*wiretest.Author) *node {
+	t.Helper()
+	n := &node{admitted: keys.NewMemory()}
+	for _, a := range admitted {
+		n.admitted.Add(a.Key())
+	}
+	var err error
+	n.Replica, err = replica.Open(t.Context(), replica.Config{
+		Topic: "t", Store: store.NewMemory(), Signer: signer{wiretest.NewAuthor(name)}, Keystore: n.admitted,
+		Now: func() time.Time { return time.Now().AddDate(100, 0, 0) },
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { n.Replica.Close() })
+	if n.log, err = events.Mount(n.Replica, "", events.Config{}); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(n.log.Close)
+	return n
+}
+
+func (n *node) publish(t *testing.T, name string, data ...string) {
+	t.Helper()
+	var all [][]byte
+	for _, d := range data {
+		all = append(all, []byte(d))
+	}
+	refs, err := n.log.PublishMany(t.Context(), name, all...)
+	if err != nil || len(refs) != len(data) {
+		t.Fatalf("%d refs, %v", len(refs), err)
+	}
+}
+
+// join holds a session between two nodes until the test ends.
+func join(t *testing.T, a, b *node) {
+	left, right := net.Pipe()
+	ctx, cancel := context.WithCancel(context.Background())
+	var sessions sync.WaitGroup
+	sessions.Go(func() { a.Sync(ctx, left, replica.SyncConfig{}) })
+	sessions.Go(func() { b.Sync(ctx, right, replica.SyncConfig{}) })
+	t.Cleanup(func() { cancel(); sessions.Wait() })
+}
+
+func TestTwoReplicas(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		alice, bob := wiretest.NewAuthor("alice"), wiretest.NewAuthor("bob")
+		a, b := newNode(t, "alice", bob), newNode(t, "bob", alice)
+		a.publish(t, "x", "a1", "a2")
+		time.Sleep(time.Second)
+		b.publish(t, "x", "b1")
+		b.publish(t, "y", "b2")
+		followed := follow(t.Context(), b.log, "x")
+		synctest.Wait()
+		join(t, a, b)
+		synctest.Wait()
+		for who, l := range map[string]*events.Log{"alice": a.log, "bob": b.log} {
+			if got := data(l.Replay("")); got != "a1 a2 b1 b2" {
+				t.Errorf("%s replays %q", who, got)
+			}
+		}
+		a.publish(t, "x", "a3")
+		if got := followed.all(); got != "b1 a1 a2 a3" {
+			t.Errorf("bob followed %q", got)
+		}
+
+		b.admitted.Remove(alice.ID())
+		synctest.Wait()
+		if got := data(b.log.Replay("")); got != "b1 b2" {
+			t.Errorf("after alice was withdrawn bob replays %q", got)
+		}
+		b.publish(t, "x", "b3")
+		b.admitted.Add(alice.Key())
+		synctest.Wait()
+		if got := data(b.log.Replay("x")); got != "a1 a2 b1 a3 b3" {
+			t.Errorf("after alice was admitted again bob replays %q", got)
+		}
+		if got := followed.all(); got != "b1 a1 a2 a3 b3" {
+			t.Errorf("bob followed %q", got)
+		}
+
+		// A log mounted later reads the same from the store.
+		want := data(b.log.Replay(""))
+		b.log.Close()
+		<-followed.done
+		again, err := events.Mount(b.Replica, "", events.Config{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer again.Close()
+		if got := data(again.Replay("")); got != want {
+			t.Errorf("mounted again it replays %q, want %q", got, want)
+		}
+	})
+}
+
+func TestPublishErrors(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := newNode(t, "alice")
+		if _, err := events.Mount(n.Replica, "events", events.Config{}); err == nil {
+			t.Error("mounted twice on one channel")
+		}
+		for _, name := range []string{"", strings.Repeat("n", 256), "\xff", "a\tb"} {
+			if _, err := n.log.Publish(t.Context(), name, nil); !errors.Is(err, events.ErrBadName) {
+				t.Errorf("name %.9q: %v, want ErrBadName", name, err)
+			}
+		}
+		if _, err := n.log.Publish(t.Context(), "x", make([]byte, 64<<10)); !errors.Is(err, replica.ErrTooLarge) {
+			t.Errorf("64 KiB of data: %v, want ErrTooLarge", err)
+		}
+		if _, err := n.log.PublishMany(t.Context(), "x", make([][]byte, 257)...); err == nil {
+			t.Error("published 257 events at once")
+		}
+		if _, err := n.log.PublishMany(t.Context(), "x"); err == nil {
+			t.Error("published no event")
+		}
+		if n.log.Len() != 0 {
+			t.Errorf("the log is %q", data(n.log.Replay("")))
+		}
+		n.publish(t, "x", "1")
+		n.log.Close()
+		if _, err := n.log.Publish(t.Context(), "x", nil); !errors.Is(err, events.ErrClosed) {
+			t.Errorf("Publish after Close: %v", err)
+		}
+		if got := data(n.log.Replay("")); got != "1" {
+			t.Errorf("after Close it replays %q", got)
+		}
+	})
+}
