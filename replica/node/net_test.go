@@ -34,7 +34,7 @@ func TestTwoNodesAndRelay(t *testing.T) {
 	stop(t, r)
 	set(t, a, "meanwhile", "a")
 	set(t, b, "meanwhile too", "b")
-	r = up(t, "relay again", node.Options{Dir: relayDir, Relay: true, AnyKey: true, Listen: []string{addr}})
+	up(t, "relay again", node.Options{Dir: relayDir, Relay: true, AnyKey: true, Listen: []string{addr}})
 	waitValue(t, b, "meanwhile", "a")
 	waitValue(t, a, "meanwhile too", "b")
 	if got, want := dump(t, a), dump(t, b); got != want {
@@ -145,10 +145,7 @@ func TestForeignProtocolOnTheLinkPort(t *testing.T) {
 
 // Two nodes that dial each other have two links, and neither goes away.
 func TestMutualPeers(t *testing.T) {
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
+	ln := listenLoopback(t)
 	addr := ln.Addr().String()
 	ln.Close()
 	a := up(t, "a", node.Options{AnyKey: true, Peers: []string{addr}})
