@@ -390,7 +390,11 @@ func (m *models) nextTime(now time.Time) (uint64, error) {
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	t := max(uint64(now.UnixNano()), m.newest) + 1
+	t := uint64(now.UnixNano())
+	if m.newest <= m.limit() { // else our own clock has been set back since
+		t = max(t, m.newest)
+	}
+	t++
 	if t > wire.MaxInteger-wire.MaxEntries {
 		return 0, errors.New("replica: the clock is at its end")
 	}
