@@ -1,15 +1,39 @@
 // Package node is a whole hearsay node: data directory, identity, store, replicas,
 // links, and the Unix socket over which commands talk to it.
 //
-// The data directory is private (0700) and holds:
+// # Data directory
 //
-//	config.json   what later commands need to know: key file, topic, whether the key was made here
+// It is private (0700, else refused) and holds:
+//
+//	config.json   what later commands need to know: key file, topics, whether the key was made here
 //	id_ed25519    the key, when the node made it itself; id_ed25519.pub beside it
 //	trusted/      ID.pub, one file for each admitted author
 //	store.db      the signed updates
 //	lock          held by whoever has the store open
 //	hearsay.sock  the control socket (0600), made and removed under the lock
 //
+// A second lock, on the key's id, is in $XDG_RUNTIME_DIR/hearsay, or else in
+// hearsay-UID under the temporary directory: so one key does not run twice on a
+// machine. The socket is there too when its path in the data directory would be too
+// long for the system; hearsay.sock is then a symbolic link to it.
+//
+// # Running and attaching
+//
 // [Open] starts a node; [Attach] gives the same operations to a command, through the
-// socket when a node runs and on the opened store when none does.
+// socket when a node runs and on the opened store when none does. [Trust], [Untrust]
+// and [Fsck] work on the directory itself.
+//
+// # Who may write
+//
+// A key that was made for the directory writes at once. With any other, and with a
+// store that was lost, moved or copied, the node first asks its peers what the key
+// has written (DESIGN: the author protects itself); Options.Force skips that. The
+// store keeps, under the record kind "writer", that it has been allowed to.
+//
+// # Links
+//
+// Each configured peer is dialed, and dialed again. A peer whose session ends through
+// its own fault (a broken frame, a bad signature) is refused for a minute, the next
+// time for two, and for an hour at most. A relay that adopts a topic links again with
+// the peers that it dials, so that they hear of it.
 package node

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"strings"
 	"sync"
 
 	"github.com/hearsaynet/hearsay/keys"
@@ -216,7 +217,7 @@ func reasonText(err error) string {
 	}
 	text := err.Error()
 	if len(text) > maxReason {
-		text = text[:maxReason] + "…"
+		text = strings.ToValidUTF8(text[:maxReason], "") + "…"
 	}
 	return text
 }

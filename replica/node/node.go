@@ -175,6 +175,9 @@ func (n *Node) openStore(ctx context.Context) (err error) {
 		return fmt.Errorf("node: %w", err)
 	}
 	n.onClose(n.store.Close)
+	if n.store.Moved() {
+		n.log.Warn("this store was moved or copied: peers are asked what its key wrote before it writes again", "dir", n.dir.path)
+	}
 	if n.origin, err = newOrigin(ctx, n.dir, n.store, n.ID(), &n.cfg); err != nil {
 		return err
 	}
