@@ -247,6 +247,11 @@ func (r *Replica) load(ctx context.Context) error {
 // Close ends all sessions and stops. What LocalUpdate acknowledged is in the store.
 func (r *Replica) Close() error {
 	r.cancel(ErrClosed)
+	r.mu.Lock()
+	for l := range r.lanes {
+		l.s.cancel(closing(wire.CloseDone, "stopping"))
+	}
+	r.mu.Unlock()
 	err := r.pipe.Close()
 	r.tasks.Wait()
 	r.notices.close()
