@@ -115,11 +115,11 @@ func TestExportStrict(t *testing.T) {
 		wantMalformed(t, tt.name, err)
 	}
 
-	runs, offered, err := readExport(splice(whole, run, 0, frame(wire.Frame{Type: 128, Handle: 99, Body: []byte("later")})...))
+	runs, _, err := readExport(splice(whole, run, 0, frame(wire.Frame{Type: 128, Handle: 99, Body: []byte("later")})...))
 	if err != io.EOF || len(runs) != 2 {
 		t.Errorf("with a frame to skip: %d runs, %v", len(runs), err)
 	}
-	runs, offered, err = readExport(slices.Concat(whole[:key], whole[run:]))
+	runs, offered, err := readExport(slices.Concat(whole[:key], whole[run:]))
 	if err != io.EOF || len(runs) != 2 || !offered[0].IsZero() {
 		t.Errorf("without keys: %d runs, keys %v, %v", len(runs), offered, err)
 	}

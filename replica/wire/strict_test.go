@@ -121,7 +121,6 @@ func TestStrict(t *testing.T) {
 		{"run", "empty change", splice(run, 89, 7, zeros(4)...), true},
 		{"run", "largest change", splice(run, 89, 7, append(be32(wire.MaxChange), zeros(wire.MaxChange)...)...), true},
 		{"run", "change too long", splice(run, 89, 7, append(be32(wire.MaxChange+1), zeros(wire.MaxChange+1)...)...), false},
-		{"run", "longer than a frame", splice(run, 89, 7, append(be32(wire.MaxFrame), zeros(wire.MaxFrame)...)...), false},
 		{"run", "absent change too long", patch(run, 107, be32(wire.MaxChange+1)...), false},
 		{"run", "no signature", splice(run, 143, 85, 0, 0), false},
 		{"run", "longest signature", splice(run, 143, 85, append([]byte{532 >> 8, 532 & 255}, zeros(532)...)...), true},
@@ -209,7 +208,7 @@ func TestTopicOfAnotherShape(t *testing.T) {
 	wantMalformed(t, "CheckChannel", wire.CheckChannel(strings.Repeat("c", 65)))
 }
 
-// TestEntries checks the number of entries at its bounds.
+// TestEntries checks the number of entries, and the size of them all, at their bounds.
 func TestEntries(t *testing.T) {
 	s := newSigner(t, 0)
 	full := s.run(t, wire.Ref{Author: s.key.ID()}, changes(wire.MaxEntries)...)
@@ -224,5 +223,37 @@ func TestEntries(t *testing.T) {
 	wantMalformed(t, "257 entries", err)
 	if _, err = wire.ParseRun(topic, slices.Concat(over[:74], []byte{1, 0}, over[76:76+256*15], []byte{0, 1, 0})); err != nil {
 		t.Errorf("256 of the smallest entries: %v", err)
+	}
+
+	// Two changes, and a signature that fills the frame to the byte.
+	size := wire.MaxFrame - 76 - 2*15 - 2 - 64
+	for _, more := range []int{0, 1} {
+		var b []byte
+		b = append(b, full.Body()[:74]...)
+		b = append(b, 0, 2)
+		for _, n := range []int{size / 2, size - size/2 + more} {
+			b = binary.BigEndian.AppendUint32(append(b, entry[:11]...), uint32(n))
+			b = append(b, zeros(n)...)
+		}
+		b = append(append(b, 0, 64), zeros(64)...)
+		if _, err := wire.ParseRun(topic, b); (err == nil) != (len(b) <= wire.MaxFrame) || len(b) != wire.MaxFrame+more {
+			t.Errorf("run of %d bytes: %v", len(b), err)
+		}
+	}
+}
+
+// TestDigestRefs checks how many authors one Digest can name.
+func TestDigestRefs(t *testing.T) {
+	good := vector(t, "digest")
+	for _, n := range []int{wire.MaxDigestRefs, wire.MaxDigestRefs + 1} {
+		b := slices.Clone(good[:10])
+		for i := range n {
+			b = append(b, 0x12, 0x20)
+			b = binary.BigEndian.AppendUint64(b, uint64(i))
+			b = append(b, zeros(24+8+32)...) // seq 0 and no hash
+		}
+		if d, err := wire.ParseDigest(b); (err == nil) != (n == wire.MaxDigestRefs) || d != nil && len(d.Refs) != n {
+			t.Errorf("%d authors: %v", n, err)
+		}
 	}
 }
