@@ -13,6 +13,7 @@ import (
 	"reflect"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/hearsaynet/hearsay/keys"
 	"github.com/hearsaynet/hearsay/replica"
@@ -87,7 +88,8 @@ func TestBadWrites(t *testing.T) {
 			"no update":   {func() error { _, err := api.Extract(ctx, keys.NodeID{}, 1); return err }, node.ErrNoUpdate},
 			"glob":        {func() error { return firstError(api.Watch(ctx, "[")) }, nil},
 			"import": {func() error {
-				_, err := api.Import(ctx, strings.NewReader("something else"))
+				// More than the socket holds: the refusal has to get past it.
+				_, err := api.Import(ctx, strings.NewReader(strings.Repeat("something else", 1<<20)))
 				return err
 			}, wire.ErrMalformed},
 		}
@@ -347,7 +349,11 @@ func TestNodeStopsUnderCommands(t *testing.T) {
 	api := attach(t, node.Options{Dir: n.Dir()})
 	changes, events := api.Watch(t.Context(), ""), api.Tail(t.Context(), "", true)
 	direct := n.Watch(t.Context(), "")
+	began := time.Now()
 	stop(t, n)
+	if took := time.Since(began); took > 2*time.Second { // requests that end by themselves get 3 s
+		t.Errorf("the stop took %v", took)
+	}
 	for what, err := range map[string]error{
 		"watch": firstError(changes), "tail": firstError(events), "watch on the node": firstError(direct),
 	} {

@@ -127,12 +127,7 @@ func (d *dataDir) newIdentity(o Options) (c config, id *identity, err error) {
 		if err := d.makeKey(path); err != nil {
 			return c, nil, err
 		}
-		// With a store already there, somebody else's key once wrote here.
-		stored, err := d.has(fileStore)
-		if err != nil {
-			return c, nil, fmt.Errorf("node: %w", err)
-		}
-		c.KeyMadeHere = !stored
+		c.KeyMadeHere = true
 	}
 	key, err := readKey(path, o.Passphrase, o.Log)
 	if err != nil {

@@ -208,7 +208,7 @@ func (c *control) serveImport(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	res, err := t.Import(r.Context(), r.Body)
-	// The client writes to the end before it reads.
+	// A client that is still writing could miss the answer.
 	io.Copy(io.Discard, r.Body)
 	c.answer(w, false, func(yield func(any, error) bool) {
 		if yield(importedFrom(res), nil) && err != nil {
