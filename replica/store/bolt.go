@@ -26,9 +26,9 @@ type BoltOptions struct {
 	// LockTimeout is how long to wait for another process to let go of the file.
 	// Default 1 s.
 	LockTimeout time.Duration
-	// ReadDamaged opens an existing file in spite of damage that is not fatal to
-	// reading, for Check and to rescue what can be read. Such a store takes no writes,
-	// and what it yields may have holes.
+	// ReadDamaged opens an existing file in spite of damage, if its pages can be
+	// followed safely: for Check, and to rescue what can be read. Such a store takes no
+	// writes, and what it yields may have holes or lack the last transaction.
 	ReadDamaged bool
 }
 
@@ -138,7 +138,7 @@ func inspect(path string, o BoltOptions) (damage, err error) {
 		return damage, err
 	}
 	err = checkPages(f, m)
-	if o.ReadDamaged && errors.Is(err, ErrDamaged) {
+	if o.ReadDamaged && errors.Is(err, ErrDamaged) && checkTree(f, m) == nil {
 		return err, nil
 	}
 	return damage, err
@@ -171,7 +171,7 @@ func (b *Bolt) open(timeout time.Duration) error {
 		return err
 	})
 	if err != nil && b.file != nil {
-		b.file.Close() // closed already unless bbolt has panicked
+		_ = abandon(b.file) // closed already unless bbolt has panicked
 	}
 	if errors.Is(err, bolterrors.ErrTimeout) {
 		return ErrLocked
@@ -351,7 +351,7 @@ func (b *Bolt) release() error {
 	b.committing.Lock()
 	defer b.committing.Unlock()
 	if b.crashed {
-		return b.file.Close()
+		return abandon(b.file)
 	}
 	return b.guard(b.db.Close)
 }

@@ -257,6 +257,9 @@ func (b *Bolt) scan(bucket, prefix []byte, f func(k, v []byte) bool) error {
 		err := b.view(func(tx *bolt.Tx) error {
 			c, size := tx.Bucket(bucket).Cursor(), 0
 			k, v := c.Seek(from)
+			if err := inOrder(bucket, from, k); err != nil {
+				return err
+			}
 			for ; k != nil && bytes.HasPrefix(k, prefix) && len(entries) < maxScan && size < maxScanBytes; k, v = c.Next() {
 				v = v[:min(len(v), maxStored+1)]
 				entries = append(entries, entry{bytes.Clone(k), bytes.Clone(v)})
@@ -274,6 +277,15 @@ func (b *Bolt) scan(bucket, prefix []byte, f func(k, v []byte) bool) error {
 			}
 			from = append(e.k, 0)
 		}
+	}
+	return nil
+}
+
+// inOrder checks that a search for from has found nothing below it, which in a damaged
+// file it can, so that a scan comes to an end.
+func inOrder(bucket, from, k []byte) error {
+	if k != nil && bytes.Compare(k, from) < 0 {
+		return &Fault{Where: string(bucket), What: "keys are out of order"}
 	}
 	return nil
 }
@@ -352,8 +364,9 @@ func (b *Bolt) skip(bucket []byte, f func(k []byte) (prefix []byte)) error {
 	for from := []byte{}; from != nil; {
 		err := b.view(func(tx *bolt.Tx) error {
 			k, _ := tx.Bucket(bucket).Cursor().Seek(from)
+			err := inOrder(bucket, from, k)
 			from = bytes.Clone(k)
-			return nil
+			return err
 		})
 		if err != nil {
 			return err

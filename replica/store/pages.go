@@ -165,6 +165,12 @@ type walker struct {
 	n    uint64   // pages seen
 }
 
+// checkTree checks that the tree can be followed, and nothing else.
+func checkTree(r io.ReaderAt, m meta) error {
+	w := &walker{r: r, meta: m, seen: make([]uint64, m.highWater/64+1)}
+	return w.tree(m.root, nil, nil, 0)
+}
+
 // checkPages checks the structure of the whole file: that bbolt can follow it, finds
 // every key in its place, and that each page is in use once or free. The error is a
 // *Fault, unless reading fails.
