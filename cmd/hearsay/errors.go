@@ -1,0 +1,54 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// errQuiet is the error of a command that has said on its own what is wrong.
+var errQuiet = errors.New("failed")
+
+// failure is an error of a command that was called as it should be. What Execute
+// returns without it is about the call.
+type failure struct{ err error }
+
+func (f *failure) Error() string { return f.err.Error() }
+func (f *failure) Unwrap() error { return f.err }
+
+// usageError is about the call, though found by the command itself.
+type usageError struct{ msg, hint string }
+
+func (u *usageError) Error() string { return u.msg }
+
+func usagef(format string, args ...any) error {
+	return &usageError{msg: fmt.Sprintf(format, args...)}
+}
+
+// hinted is an error with advice.
+type hinted struct {
+	err  error
+	hint string
+}
+
+func (h *hinted) Error() string { return h.err.Error() }
+func (h *hinted) Unwrap() error { return h.err }
+
+func withHint(err error, format string, args ...any) error {
+	return &hinted{err, fmt.Sprintf(format, args...)}
+}
+
+var packages = []string{"node", "keygen", "sign", "keys", "keys/dir", "replica", "wire", "store", "link", "kv", "events"}
+
+// withoutPackage drops the names of packages that start a message: they mean nothing
+// to who runs the command.
+func withoutPackage(msg string) string {
+	for {
+		name, rest, ok := strings.Cut(msg, ": ")
+		if !ok || !slices.Contains(packages, name) {
+			return msg
+		}
+		msg = rest
+	}
+}

@@ -1,0 +1,121 @@
+package main
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"github.com/hearsaynet/hearsay/keys"
+	"github.com/hearsaynet/hearsay/replica/node"
+	"github.com/hearsaynet/hearsay/replica/wire"
+)
+
+func newPubCmd(a *app) *cobra.Command {
+	asJSON := false
+	cmd := &cobra.Command{
+		Use:   "pub NAME [DATA|-]",
+		Short: "Publish an event",
+		Long: `Appends an event to NAME. For -, or without DATA, each line of standard input is one. It
+returns when all are signed and durable. DATA that starts with - goes after --.`,
+		Example: `  hearsay pub door opened
+  journalctl -f | hearsay pub journal`,
+		Args:              takes(1, 2),
+		Annotations:       map[string]string{annotationFreeArgs: ""},
+		ValidArgsFunction: completeNothing,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return a.attach(cmd.Context(), func(api node.API) error {
+				if len(args) == 1 || args[1] == "-" {
+					return a.pubLines(cmd.Context(), api, args[0], asJSON)
+				}
+				ctx, cancel := a.durably(cmd.Context(), api)
+				defer cancel()
+				refs, err := api.Publish(ctx, args[0], []byte(args[1]))
+				return a.wrote(asJSON, err, refs...)
+			})
+		},
+	}
+	writeFlags(a, cmd, &asJSON)
+	return cmd
+}
+
+// pubLines publishes standard input line by line.
+func (a *app) pubLines(ctx context.Context, api node.API, name string, asJSON bool) error {
+	lines := newLineReader(a.in, wire.MaxChange)
+	batches := batcher[[]byte]{
+		window: 1, // events keep the order of their lines
+		read: func() ([]byte, int, error) {
+			line, err := lines.next()
+			return line, len(line), err
+		},
+		send: func(ctx context.Context, data [][]byte) ([]wire.Ref, error) {
+			ctx, cancel := a.durably(ctx, api)
+			defer cancel()
+			return api.Publish(ctx, name, data...)
+		},
+		done: func(data [][]byte, refs []wire.Ref) error { return a.wrote(asJSON, nil, refs...) },
+	}
+	if err := batches.run(ctx); err != nil {
+		return fmt.Errorf("line %d: %w", lines.number, err)
+	}
+	return nil
+}
+
+func newTailCmd(a *app) *cobra.Command {
+	follow, asJSON := false, false
+	cmd := &cobra.Command{
+		Use:   "tail [NAME]",
+		Short: "Print events",
+		Long: `Prints the events of NAME, each as a line, and ends; with -f it goes on until a signal.
+Without NAME it prints all events, each after its name and a tab.`,
+		Args:              takes(0, 1),
+		ValidArgsFunction: completeNothing,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			name := arg(args, 0)
+			return a.attach(cmd.Context(), func(api node.API) error {
+				o := a.stdout()
+				for e, err := range api.Tail(cmd.Context(), name, follow) {
+					if follow && cmd.Context().Err() != nil {
+						return nil // the signal that ends it
+					}
+					if err == nil {
+						err = printEvent(o, e, name == "", asJSON)
+					}
+					if err == nil && follow {
+						err = o.Flush()
+					}
+					if err != nil {
+						return err
+					}
+				}
+				return o.Flush()
+			})
+		},
+	}
+	cmd.Flags().BoolVarP(&follow, "follow", "f", false, "go on until a signal")
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print each event as a JSON object")
+	return cmd
+}
+
+// eventRecord is an event as tail --json prints it.
+type eventRecord struct {
+	Name   string      `json:"name"`
+	Data   *string     `json:"data,omitempty"`
+	Base64 []byte      `json:"data_base64,omitempty"`
+	Author keys.NodeID `json:"author"`
+	Seq    uint64      `json:"seq"`
+	Time   string      `json:"time"`
+}
+
+func printEvent(o *output, e node.Event, named, asJSON bool) error {
+	if asJSON {
+		r := eventRecord{Name: e.Name, Author: e.Author, Seq: e.Seq, Time: stamp(e.Time)}
+		r.Data, r.Base64 = jsonBytes(e.Data)
+		return o.json(r)
+	}
+	if named {
+		fmt.Fprintf(o, "%s\t", o.line(e.Name))
+	}
+	_, err := fmt.Fprintln(o, o.line(string(e.Data)))
+	return err
+}

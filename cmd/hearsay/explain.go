@@ -1,0 +1,78 @@
+package main
+
+import (
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/hearsaynet/hearsay/replica/node"
+)
+
+func newExplainCmd(a *app) *cobra.Command {
+	asJSON := false
+	cmd := &cobra.Command{
+		Use:   "explain AUTHOR [SEQ]",
+		Short: "Say where an author or an update stands, and why",
+		Long: `Says how AUTHOR stands, or its update SEQ: applied, or why not. AUTHOR is a node id (Qm… or
+SHA256:…), or the end of one as "hearsay status" shows it.`,
+		Args: takes(1, 2),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			seq := uint64(0)
+			if len(args) == 2 {
+				var err error
+				if seq, err = parseSeq(args[1]); err != nil {
+					return err
+				}
+			}
+			return a.attach(cmd.Context(), func(api node.API) error {
+				id, err := author(cmd.Context(), api, args[0])
+				if err != nil {
+					return err
+				}
+				x, err := api.Explain(cmd.Context(), id, seq)
+				if err != nil {
+					return err
+				}
+				if asJSON {
+					return a.printJSON(x)
+				}
+				return a.print(func(o *output) error { return a.printExplanation(o, x) })
+			})
+		},
+	}
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print one JSON object")
+	a.addTopicFlag(cmd)
+	return cmd
+}
+
+func (a *app) printExplanation(o *output, x *node.Explanation) error {
+	rows := [][]string{{"author", x.Author.String()}}
+	if x.Seq > 0 {
+		rows = append(rows, []string{"update", strconv.FormatUint(x.Seq, 10)})
+	}
+	rows = append(rows,
+		[]string{"state", string(x.State)},
+		[]string{"why", o.line(x.Reason)})
+	if x.Channel != "" {
+		rows = append(rows, []string{"channel", o.line(x.Channel)})
+	}
+	if x.Time != nil {
+		rows = append(rows, []string{"dated", x.Time.UTC().Format(time.RFC3339Nano)})
+	}
+	if x.Seq == 0 {
+		rows = append(rows, []string{"stored", "up to seq " + strconv.FormatUint(x.Frontier.Seq, 10)})
+	}
+	for _, d := range x.Details {
+		rows = append(rows, []string{"", o.line(d)})
+	}
+	if err := table(o, rows); err != nil {
+		return err
+	}
+	if x.OfferedKey == "" {
+		return nil
+	}
+	_, err := fmt.Fprintf(o, "\nIts key was offered. To admit the author:\n\n  echo %s | hearsay trust%s -\n", shellQuote(x.OfferedKey), a.dataFlag())
+	return err
+}

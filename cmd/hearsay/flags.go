@@ -1,0 +1,59 @@
+package main
+
+import (
+	"fmt"
+	"net"
+
+	"github.com/spf13/pflag"
+
+	"github.com/hearsaynet/hearsay/replica/link"
+	"github.com/hearsaynet/hearsay/replica/wire"
+)
+
+// checkedList is a flag that may be given several times, each time with a value that
+// check takes. A bad one is a bad call, before anything is opened.
+type checkedList struct {
+	values *[]string
+	check  func(string) error
+}
+
+func listVar(f *pflag.FlagSet, values *[]string, name, usage string, check func(string) error) {
+	f.Var(&checkedList{values, check}, name, usage)
+}
+
+func (l *checkedList) Set(s string) error {
+	if err := l.check(s); err != nil {
+		return err
+	}
+	*l.values = append(*l.values, s)
+	return nil
+}
+
+func (l *checkedList) String() string { return "" }
+
+func (l *checkedList) Type() string { return "list" }
+
+func checkPeer(s string) error {
+	_, err := link.ParseAddress(s)
+	return err
+}
+
+// checkListen takes HOST:PORT; an empty host is every address of the machine.
+func checkListen(s string) error {
+	if _, _, err := net.SplitHostPort(s); err != nil {
+		return fmt.Errorf("want HOST:PORT: %w", err)
+	}
+	return nil
+}
+
+// topicVar is a topic; it takes one value.
+type topicVar struct{ topic *string }
+
+func (t topicVar) Set(s string) error {
+	*t.topic = s
+	return wire.CheckTopic(s)
+}
+
+func (t topicVar) String() string { return "" }
+
+func (t topicVar) Type() string { return "topic" }

@@ -1,0 +1,36 @@
+package main
+
+import (
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"github.com/hearsaynet/hearsay/replica/node"
+	"github.com/hearsaynet/hearsay/replica/store"
+)
+
+func newFsckCmd(a *app) *cobra.Command {
+	return &cobra.Command{
+		Use:   "fsck",
+		Short: "Check everything in the store",
+		Long: `Checks every checksum, hash, signature and index of a store that no node has open, prints
+each place where something is wrong, and exits 1 if there is one.`,
+		Args: takes(0, 0),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			faults := 0
+			err := a.print(func(o *output) error {
+				return node.Fsck(cmd.Context(), a.data, func(f store.Fault) {
+					faults++
+					fmt.Fprintln(o, o.line(f.Error()))
+				})
+			})
+			if err == nil && faults > 0 {
+				err = fmt.Errorf("%d places are damaged", faults)
+			}
+			if err == nil {
+				fmt.Fprintln(a.err, "the store is sound")
+			}
+			return err
+		},
+	}
+}

@@ -1,0 +1,135 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
+	"strings"
+	"text/tabwriter"
+	"unicode"
+	"unicode/utf8"
+)
+
+// output is standard output as commands write it. On a terminal, nothing that came
+// from elsewhere can move the cursor or reorder the line.
+type output struct {
+	*bufio.Writer
+	terminal bool
+}
+
+// stdout is to be flushed; what cannot be written is a failure.
+func (a *app) stdout() *output { return &output{bufio.NewWriter(a.out), isTerminal(a.out)} }
+
+// print calls f with standard output and flushes it.
+func (a *app) print(f func(*output) error) error {
+	o := a.stdout()
+	if err := f(o); err != nil {
+		return err
+	}
+	return o.Flush()
+}
+
+// text returns s as it may be written in running text: line ends stay.
+func (o *output) text(s string) string {
+	if !o.terminal {
+		return s
+	}
+	return escape(s, true)
+}
+
+// line returns s as it may be written on one line.
+func (o *output) line(s string) string {
+	if !o.terminal {
+		return s
+	}
+	return escape(s, false)
+}
+
+// json writes v as one line of JSON.
+func (o *output) json(v any) error {
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false)
+	if err := e.Encode(v); err != nil {
+		return err
+	}
+	text := b.String()
+	if o.terminal {
+		text = escapeJSON(text)
+	}
+	_, err := o.WriteString(text)
+	return err
+}
+
+// printJSON writes one object and nothing else.
+func (a *app) printJSON(v any) error {
+	return a.print(func(o *output) error { return o.json(v) })
+}
+
+// escape makes control characters, characters that change the direction or the form
+// of text, and bytes that are no UTF-8 visible.
+func escape(s string, keepLines bool) string {
+	if !strings.ContainsFunc(s, isUnsafe) && utf8.ValidString(s) {
+		return s
+	}
+	var b strings.Builder
+	for len(s) > 0 {
+		r, n := utf8.DecodeRuneInString(s)
+		switch {
+		case r == utf8.RuneError && n == 1:
+			fmt.Fprintf(&b, `\x%02x`, s[0])
+		case keepLines && (r == '\n' || r == '\t'), !isUnsafe(r):
+			b.WriteString(s[:n])
+		case r == '\n':
+			b.WriteString(`\n`)
+		case r == '\t':
+			b.WriteString(`\t`)
+		case r < 0x100:
+			fmt.Fprintf(&b, `\x%02x`, r)
+		default:
+			fmt.Fprintf(&b, `\u{%x}`, r)
+		}
+		s = s[n:]
+	}
+	return b.String()
+}
+
+func isUnsafe(r rune) bool {
+	return unicode.IsControl(r) || unicode.In(r, unicode.Bidi_Control, unicode.Zl, unicode.Zp)
+}
+
+// escapeJSON writes what escape would change as JSON escapes: the value stays.
+func escapeJSON(s string) string {
+	var b strings.Builder
+	for _, r := range s {
+		switch {
+		case r == '\n' || !isUnsafe(r):
+			b.WriteRune(r)
+		default: // none of them is beyond U+FFFF
+			fmt.Fprintf(&b, `\u%04x`, r)
+		}
+	}
+	return b.String()
+}
+
+// table writes rows in columns; the first row is the heading.
+func table(w io.Writer, rows [][]string) error {
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	for _, row := range rows {
+		for len(row) > 0 && row[len(row)-1] == "" { // no blanks at the end of a line
+			row = row[:len(row)-1]
+		}
+		fmt.Fprintln(t, strings.Join(row, "\t"))
+	}
+	return t.Flush()
+}
+
+// refuseTerminal refuses to write bytes to a terminal.
+func (a *app) refuseTerminal(what string) error {
+	if isTerminal(a.out) {
+		return withHint(fmt.Errorf("%s is not for a terminal", what), "name a FILE, or send it on with > or |")
+	}
+	return nil
+}

@@ -1,0 +1,74 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"github.com/hearsaynet/hearsay/keys"
+	"github.com/hearsaynet/hearsay/replica/node"
+)
+
+func newTrustCmd(a *app) *cobra.Command {
+	return &cobra.Command{
+		Use:   "trust PUBFILE|-...",
+		Short: "Admit authors by their public keys",
+		Long: `Admits the author of each PUBFILE (a FILE.pub, or any file with one line
+"ssh-ed25519 AAAA… comment") and prints its id. A running node follows within a second.`,
+		Example: `  hearsay trust ada.pub
+  ssh ada@example cat .local/share/hearsay/id_ed25519.pub | hearsay trust -`,
+		Args: takes(1, many),
+		RunE: func(_ *cobra.Command, args []string) error {
+			return a.each(args, func(o *output, name string) error {
+				text, err := a.readKeyFile(name)
+				if err != nil {
+					return err
+				}
+				id, added, err := node.Trust(a.data, text)
+				if err != nil {
+					return fmt.Errorf("%s: %w", name, err)
+				}
+				if !added {
+					fmt.Fprintf(a.err, "%v was trusted already\n", id)
+				}
+				_, err = fmt.Fprintln(o, id)
+				return err
+			})
+		},
+	}
+}
+
+func newUntrustCmd(a *app) *cobra.Command {
+	return &cobra.Command{
+		Use:   "untrust ID...",
+		Short: "Withdraw authors",
+		Long: `Withdraws authors, by node id (Qm… or SHA256:…), and prints the ids. What they wrote
+stays in the store and no longer counts. A running node follows within a second.`,
+		Args: takes(1, many),
+		RunE: func(_ *cobra.Command, args []string) error {
+			return a.each(args, func(o *output, text string) error {
+				id, err := keys.ParseNodeID(text)
+				if err != nil {
+					return err
+				}
+				if err := node.Untrust(a.data, id); err != nil {
+					return err
+				}
+				_, err = fmt.Fprintln(o, id)
+				return err
+			})
+		},
+	}
+}
+
+// each calls f for every argument, past those that fail.
+func (a *app) each(args []string, f func(*output, string) error) error {
+	return a.print(func(o *output) error {
+		var all error
+		for _, arg := range args {
+			all = errors.Join(all, f(o, arg))
+		}
+		return errors.Join(all, o.Flush())
+	})
+}

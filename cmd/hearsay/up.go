@@ -1,0 +1,128 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime/debug"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/hearsaynet/hearsay/replica/node"
+	"github.com/hearsaynet/hearsay/replica/wire"
+)
+
+func newUpCmd(a *app) *cobra.Command {
+	var o node.Options
+	var topic string
+	cmd := &cobra.Command{
+		Use:   "up",
+		Short: "Run a node until a signal",
+		Long: `Runs a node: makes a key and a store in the data directory if there are none, and
+listens on loopback. Prints the node's id and the line that another node runs to join.
+
+Only the keys that "hearsay trust" admits, and the node's own, count as authors; --open
+admits every key that proves itself. Whoever delivers an update does not matter.`,
+		Example: `  hearsay up
+  hearsay up --data ./ada --listen :4427 --peer Qm…@relay.example:4427 --topic greetings`,
+		Args:        takes(0, 0),
+		Annotations: map[string]string{annotationStays: ""},
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if cmd.Flags().Changed("topic") {
+				o.Topics = []string{topic}
+			}
+			o.Passphrase = a.openPassphrase(cmd.Context())
+			return a.stay(cmd.Context(), o)
+		},
+	}
+	f := cmd.Flags()
+	f.StringVar(&o.KeyFile, "key", "", "use the private key in `FILE` (default: one is made in the data directory)")
+	a.keyAccess.add(f)
+	f.Var(topicVar{&topic}, "topic", "replicate topic `T` (default: that of last time, and at first \"default\")")
+	linkFlags(f, &o)
+	f.BoolVar(&o.Force, "force", false, "write even if no peer can say that this store is the newest of its key")
+	cmd.MarkFlagFilename("key")
+	return cmd
+}
+
+func newRelayCmd(a *app) *cobra.Command {
+	o := node.Options{Relay: true}
+	cmd := &cobra.Command{
+		Use:   "relay",
+		Short: "Run a relay until a signal",
+		Long: `Runs a relay: it stores, verifies and forwards, and nobody has to trust it. Without
+--topic it carries every topic that its peers name (up to 64). It carries the updates of
+trusted authors, or, with --open, of every key that proves itself.`,
+		Example:     "  hearsay relay --open --listen :4427",
+		Args:        takes(0, 0),
+		Annotations: map[string]string{annotationStays: ""},
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			o.Passphrase = a.openPassphrase(cmd.Context())
+			return a.stay(cmd.Context(), o)
+		},
+	}
+	f := cmd.Flags()
+	listVar(f, &o.Topics, "topic", "carry topic `T`; may be given several times", wire.CheckTopic)
+	linkFlags(f, &o)
+	a.keyAccess.add(f)
+	return cmd
+}
+
+func linkFlags(f *pflag.FlagSet, o *node.Options) {
+	listVar(f, &o.Listen, "listen", "listen on `ADDR`, HOST:PORT; may be given several times (default 127.0.0.1:4427, or the next free port)", checkListen)
+	listVar(f, &o.Peers, "peer", "stay linked with `ADDR`, [ID@]HOST:PORT; may be given several times", checkPeer)
+	f.BoolVar(&o.AnyKey, "open", false, "admit every author whose key proves itself")
+}
+
+// stay runs a node until ctx ends.
+func (a *app) stay(ctx context.Context, o node.Options) error {
+	o.Dir, o.Log, o.Version = a.data, a.log, version()
+	n, err := node.Open(ctx, o)
+	if err != nil {
+		return err
+	}
+	if err := a.greet(ctx, n, o); err != nil {
+		return errors.Join(err, n.Close())
+	}
+	return n.Run(ctx)
+}
+
+// greet says who the node is, how another joins it, whom it believes, and what it
+// cannot do.
+func (a *app) greet(ctx context.Context, n *node.Node, o node.Options) error {
+	err := a.print(func(out *output) error {
+		_, err := fmt.Fprintf(out, "%v\n%s\n", n.ID(), n.JoinLine())
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	if !o.AnyKey {
+		a.hint("hearsay trust%s PUBFILE admits an author; --open admits every key that proves itself", a.dataFlag())
+	}
+	if o.Relay {
+		return nil
+	}
+	s, err := n.Status(ctx)
+	if err == nil && s.Write != "" {
+		a.warn("not writing: %s", withoutPackage(s.Write))
+	}
+	return err
+}
+
+// version is what the module was built as.
+func version() string {
+	if info, ok := debug.ReadBuildInfo(); ok {
+		return info.Main.Version
+	}
+	return ""
+}
+
+// dataFlag is how a printed command names the same data directory.
+func (a *app) dataFlag() string {
+	if a.data == "" {
+		return ""
+	}
+	return " --data " + shellQuote(a.data)
+}
