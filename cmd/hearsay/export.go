@@ -18,8 +18,8 @@ func newExportCmd(a *app) *cobra.Command {
 		Use:   "export [FILE|-]",
 		Short: "Write the signed updates as one file",
 		Long: `Writes every update of the admitted authors, with keys and signatures, to FILE or standard
-output, and says on standard error which ranges they are. FILE appears when it is whole. "hearsay verify" checks such
-a file anywhere, and "hearsay import" takes it in.`,
+output, and says on standard error which ranges they are. FILE appears when it is whole.
+"hearsay verify" checks such a file anywhere, and "hearsay import" takes it in.`,
 		Args: takes(0, 1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return a.attach(cmd.Context(), func(api node.API) error {

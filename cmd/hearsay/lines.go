@@ -40,9 +40,10 @@ func (l *lineReader) next() ([]byte, error) {
 			continue
 		case err != nil && (!some || !errors.Is(err, io.EOF)):
 			return nil, err
-		case long:
+		}
+		if line = bytes.TrimSuffix(line, []byte("\n")); long || len(line) > l.most {
 			return nil, fmt.Errorf("%w: at most %d bytes", errLineTooLong, l.most)
 		}
-		return bytes.TrimSuffix(line, []byte("\n")), nil
+		return line, nil
 	}
 }

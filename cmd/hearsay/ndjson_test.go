@@ -1,0 +1,162 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"io"
+	"strings"
+	"testing"
+	"time"
+	"unicode/utf8"
+
+	"github.com/hearsaynet/hearsay/replica/node"
+)
+
+func TestParsePair(t *testing.T) {
+	for _, tt := range []struct{ line, key, value string }{
+		{`{"key":"k","value":"v"}`, "k", "v"},
+		{` { "value" : "v" , "key" : "k" } `, "k", "v"},
+		{"{\"key\":\"k\",\"value\":\"v\"}\r", "k", "v"},
+		{`{"key":"k","value":""}`, "k", ""},
+		{`{"key":"k","value":null}`, "k", "null"},
+		{`{"key":"k","value":true}`, "k", "true"},
+		{`{"key":"k","value":-0.10e+400}`, "k", "-0.10e+400"},
+		{`{"key":"k","value":{"b": 1, "a":[ ]}}`, "k", `{"b": 1, "a":[ ]}`},
+		{`{"key":"k","value":"\u0000\n\"\\ud800"}`, "k", "\x00\n\"\\ud800"},
+		{`{"key":"\ud83d\ude00","value":"😀\uD83D\uDE00"}`, "😀", "😀😀"},
+		{`{"key":"k","value":"\ufffd"}`, "k", "\ufffd"},
+		{`{"key":"k","value_base64":"/wo="}`, "k", "\xff\n"},
+		{`{"key":"k","value_base64":""}`, "k", ""},
+		{`{"key":"k","value":"v","author":"Qm","KEY":1,"Value":2}`, "k", "v"},
+		{`{"\u006bey":"k","value":"v"}`, "k", "v"},
+	} {
+		p, err := parsePair([]byte(tt.line))
+		if err != nil || p.Key != tt.key || string(p.Value) != tt.value {
+			t.Errorf("%s: %q = %q, %v; want %q = %q", tt.line, p.Key, p.Value, err, tt.key, tt.value)
+		}
+	}
+}
+
+func TestParsePairRefuses(t *testing.T) {
+	for line, says := range map[string]string{
+		``:                                                           "cut short",
+		`{"key":"k","value":"v"`:                                     "cut short",
+		`{"key":"k","value":`:                                        "cut short",
+		`["key","value"]`:                                            "not a JSON object",
+		`"key"`:                                                      "not a JSON object",
+		`{"key":"k" "value":"v"}`:                                    "not a JSON object",
+		`{"key":"k","value":tru}`:                                    "not a JSON object",
+		`{"key":"k","value":01}`:                                     "not a JSON object",
+		`{"key":"k","value":"v"}{}`:                                  "something stands after",
+		`{"key":"k","value":"v"} x`:                                  "something stands after",
+		`{"value":"v"}`:                                              `no "key"`,
+		`{"key":"k"}`:                                                `no "value"`,
+		`{"key":null,"value":"v"}`:                                   "want a JSON string",
+		`{"key":["k"],"value":"v"}`:                                  "want a JSON string",
+		`{"key":"","value":"v"}`:                                     "is empty",
+		`{"key":"k","value":1,"value":2}`:                            "twice",
+		`{"key":"k","key":"k","value":2}`:                            "twice",
+		`{"key":"k","value":1,"\u006bey":""}`:                        "twice",
+		`{"key":"k","value":null,"value":2}`:                         "twice",
+		`{"key":"k","value":"\ud83d"}`:                               "surrogate",
+		`{"key":"k","value":"\ude00\ud83d"}`:                         "surrogate",
+		`{"key":"k","value":"\\\ud83d\\"}`:                           "surrogate",
+		`{"key":"\udfff","value":""}`:                                "surrogate",
+		"{\"key\":\"k\",\"value\":\"\xff\"}":                         "not UTF-8",
+		`{"key":"k","value_base64":"/w"}`:                            "not base64",
+		`{"key":"k","value_base64":"/x=="}`:                          "not base64",
+		`{"key":"k","value_base64":5}`:                               "want a JSON string",
+		`{"key":"k","value":"","value_base64":""}`:                   "both",
+		`{"key":"` + strings.Repeat("k", 1025) + `","value":""}`:     "at most 1024",
+		`{"key":"k","value":"` + strings.Repeat("v", maxPair) + `"}`: "at most 65533",
+		`{"key":"k","value":` + strings.Repeat("[", 20000) + `}`:     "not a JSON object",
+		`{"key":"k","value":"v","more":` + strings.Repeat("[", 200) + `}`: "not a JSON object",
+	} {
+		p, err := parsePair([]byte(line))
+		if err == nil || !strings.Contains(err.Error(), says) {
+			t.Errorf("%.60s: %v, %v; want an error that says %q", line, p, err, says)
+		}
+	}
+}
+
+// TestRecord: what dump prints is what load reads, for any bytes.
+func TestRecord(t *testing.T) {
+	at := time.Date(2026, 11, 21, 5, 0, 0, 120, time.FixedZone("", 3600))
+	for _, value := range []string{"", "v", "<&>\u2028\x00\x7f\u202e", "\xff", "a\xc3", strings.Repeat("😀", 99)} {
+		b, err := json.Marshal(newRecord(node.Value{Key: "k\n", Value: []byte(value), Seq: 7, Time: at}))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !strings.Contains(string(b), `"seq":7,"time":"2026-11-21T04:00:00.000000120Z"}`) {
+			t.Errorf("%s", b)
+		}
+		if p, err := parsePair(b); err != nil || p.Key != "k\n" || string(p.Value) != value {
+			t.Errorf("%q came back as %q, %v", value, p.Value, err)
+		}
+		shown := escapeJSON(string(b))
+		if p, err := parsePair([]byte(shown)); err != nil || string(p.Value) != value {
+			t.Errorf("%q came back from a terminal as %q, %v", value, p.Value, err)
+		}
+	}
+}
+
+func FuzzParsePair(f *testing.F) {
+	for _, line := range []string{`{"key":"k","value":"\ud83d\ude00"}`, `{"key":"k","value_base64":"/wo=","x":[1,{}]}`, `{"key":"k","value":1e4}`} {
+		f.Add([]byte(line))
+	}
+	f.Fuzz(func(t *testing.T, line []byte) {
+		p, err := parsePair(line)
+		if err != nil {
+			return
+		}
+		if !utf8.ValidString(p.Key) || p.Key == "" || len(p.Key)+len(p.Value) > maxPair {
+			t.Fatalf("%q = %q", p.Key, p.Value)
+		}
+		b, err := json.Marshal(newRecord(node.Value{Key: p.Key, Value: p.Value}))
+		if err != nil {
+			t.Fatal(err)
+		}
+		again, err := parsePair(b)
+		if err != nil || again.Key != p.Key || string(again.Value) != string(p.Value) {
+			t.Fatalf("%q = %q came back as %q = %q, %v", p.Key, p.Value, again.Key, again.Value, err)
+		}
+	})
+}
+
+func TestLineReader(t *testing.T) {
+	long := strings.Repeat("x", 100_000)
+	for _, tt := range []struct {
+		text string
+		want []string // "!" for a line that is too long
+	}{
+		{"", nil},
+		{"\n", []string{""}},
+		{"a", []string{"a"}},
+		{"a\n\nb\r\n", []string{"a", "", "b\r"}},
+		{strings.Repeat("y", 10) + "\n" + strings.Repeat("z", 11) + "\nlast", []string{strings.Repeat("y", 10), "!", "last"}},
+		{strings.Repeat("y", 10), []string{strings.Repeat("y", 10)}},
+		{strings.Repeat("y", 11), []string{"!"}},
+		{long + "\n" + long, []string{"!", "!"}},
+	} {
+		l := newLineReader(strings.NewReader(tt.text), 10)
+		var got []string
+		for {
+			line, err := l.next()
+			if errors.Is(err, io.EOF) {
+				break
+			}
+			switch {
+			case errors.Is(err, errLineTooLong):
+				line = []byte("!")
+			case err != nil:
+				t.Fatal(err)
+			}
+			if got = append(got, string(line)); len(got) != l.number {
+				t.Errorf("line %d is numbered %d", len(got), l.number)
+			}
+		}
+		if strings.Join(got, "|") != strings.Join(tt.want, "|") || len(got) != len(tt.want) {
+			t.Errorf("%.30q: %q, want %q", tt.text, got, tt.want)
+		}
+	}
+}

@@ -1,0 +1,128 @@
+package main
+
+import (
+	"bytes"
+	"errors"
+	"log/slog"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/hearsaynet/hearsay/keys"
+	"github.com/hearsaynet/hearsay/replica"
+	"github.com/hearsaynet/hearsay/replica/node"
+)
+
+func TestEscape(t *testing.T) {
+	for _, tt := range []struct{ in, line, text string }{
+		{"", "", ""},
+		{"plain ä 😀 👩‍💻 \\n", "plain ä 😀 👩‍💻 \\n", "plain ä 😀 👩‍💻 \\n"},
+		{"a\tb\nc", `a\tb\nc`, "a\tb\nc"},
+		{"\x1b[2J\r\x00\x7f", `\x1b[2J\x0d\x00\x7f`, `\x1b[2J\x0d\x00\x7f`},
+		{"\u009b2J\u202eevil\u2066\u2028", `\x9b2J\u{202e}evil\u{2066}\u{2028}`, `\x9b2J\u{202e}evil\u{2066}\u{2028}`},
+		{"\xff\xc3\ufffd", "\\xff\\xc3\ufffd", "\\xff\\xc3\ufffd"},
+	} {
+		if got := escape(tt.in, false); got != tt.line {
+			t.Errorf("%q on a line is %q, want %q", tt.in, got, tt.line)
+		}
+		if got := escape(tt.in, true); got != tt.text {
+			t.Errorf("%q in a text is %q, want %q", tt.in, got, tt.text)
+		}
+	}
+	o := output{terminal: false}
+	if in := "\x1b\xff\n"; o.line(in) != in || o.text(in) != in {
+		t.Error("what is no terminal gets other bytes")
+	}
+}
+
+func TestHandler(t *testing.T) {
+	var b bytes.Buffer
+	log := slog.New(&handler{w: &b, level: slog.LevelInfo})
+	log.Debug("not this")
+	log.Info("hello", "n", 1, "err", nil)
+	log.With("a", "x y").WithGroup("g").Warn("two\nlines \x1b", "b", "", slog.Group("in", "c", "\n"))
+	log.Error("no", "err", errors.New(`say "it"`))
+	want := `hearsay: info: hello n=1
+hearsay: warning: two
+lines \x1b a="x y" g.b="" g.in.c=\n
+hearsay: error: no err="say \"it\""
+`
+	if got := b.String(); got != want {
+		t.Errorf("got\n%s\nwant\n%s", got, want)
+	}
+}
+
+func TestShellQuote(t *testing.T) {
+	for in, want := range map[string]string{
+		"":           "''",
+		"a/b-c.d":    "a/b-c.d",
+		"a b":        "'a b'",
+		"it's":       `'it'\''s'`,
+		"$(rm -rf)":  "'$(rm -rf)'",
+		"ä":          "'ä'",
+		"a\nb":       "'a\nb'",
+		"ssh AAAA==": "'ssh AAAA=='",
+	} {
+		if got := shellQuote(in); got != want {
+			t.Errorf("%q is quoted as %s, want %s", in, got, want)
+		}
+	}
+}
+
+func TestAuthorByEnd(t *testing.T) {
+	ids := []keys.NodeID{}
+	for i := range byte(200) {
+		id := keys.NodeID{0x12, 0x20}
+		id[33], id[2] = i, i
+		ids = append(ids, id)
+	}
+	s := &node.Status{ID: ids[0]}
+	for _, id := range ids {
+		s.Authors = append(s.Authors, replica.AuthorStatus{ID: id}, replica.AuthorStatus{ID: id, Topic: "another"})
+	}
+	for _, id := range ids {
+		text := strings.TrimPrefix(id.Short(), "…")
+		unique := 0
+		for _, other := range ids {
+			if strings.HasSuffix(other.String(), text) {
+				unique++
+			}
+		}
+		got, err := authorByEnd(s, text)
+		if unique == 1 && (err != nil || got != id) || unique > 1 && err == nil {
+			t.Errorf("%s of %v: %v, %v", text, id, got, err)
+		}
+	}
+	if id, err := authorByEnd(s, "zzzz"); err == nil {
+		t.Errorf("zzzz is %v", id)
+	}
+	if id, err := authorByEnd(s, ids[3].String()[45:]); err == nil {
+		t.Errorf("an end that many share is %v", id)
+	}
+}
+
+func TestDistance(t *testing.T) {
+	for _, tt := range []struct {
+		a, b string
+		want int
+	}{{"", "", 0}, {"open", "open", 0}, {"opne", "open", 2}, {"peer", "pear", 1}, {"", "abc", 3}, {"abc", "", 3}, {"kitten", "sitting", 3}} {
+		if got := distance(tt.a, tt.b); got != tt.want {
+			t.Errorf("distance(%q, %q) = %d, want %d", tt.a, tt.b, got, tt.want)
+		}
+	}
+}
+
+// TestHelp: every command says what it does, and each flag what it is for.
+func TestHelp(t *testing.T) {
+	root := newRootCmd(&app{})
+	for _, cmd := range append(slices.Clone(root.Commands()), root.Commands()[0].Commands()...) {
+		if cmd.Short == "" || strings.HasSuffix(cmd.Short, ".") || cmd.GroupID == "" && cmd.Parent() == root && cmd.Name() != "help" && cmd.Name() != "completion" {
+			t.Errorf("%s: %q in group %q", cmd.CommandPath(), cmd.Short, cmd.GroupID)
+		}
+		for line := range strings.Lines(cmd.Long) {
+			if len([]rune(line)) > 100 {
+				t.Errorf("%s: a line of its help is too long: %s", cmd.CommandPath(), line)
+			}
+		}
+	}
+}
