@@ -240,6 +240,9 @@ func (n *Node) replicaConfig() replica.Config {
 // ID returns the node's id.
 func (n *Node) ID() keys.NodeID { return n.id.public.ID() }
 
+// PublicKey returns the key that others admit this node's updates by.
+func (n *Node) PublicKey() keys.PublicKey { return n.id.Public() }
+
 // Dir returns the node's data directory.
 func (n *Node) Dir() string { return n.dir.path }
 
