@@ -24,7 +24,7 @@ type recorder struct {
 	inAir   map[string]bool
 }
 
-func (r *recorder) send(slow func(batch []string) time.Duration) func(context.Context, []string) ([]wire.Ref, error) {
+func (r *recorder) send(slow func(n int) time.Duration) func(context.Context, []string) ([]wire.Ref, error) {
 	r.inAir = map[string]bool{}
 	return func(_ context.Context, batch []string) ([]wire.Ref, error) {
 		r.mu.Lock()
@@ -38,8 +38,9 @@ func (r *recorder) send(slow func(batch []string) time.Duration) func(context.Co
 			}
 			r.inAir[s] = true
 		}
+		takes := slow(len(r.sent))
 		r.mu.Unlock()
-		time.Sleep(slow(batch))
+		time.Sleep(takes)
 		r.mu.Lock()
 		defer r.mu.Unlock()
 		r.flying--
@@ -103,9 +104,7 @@ func TestBatcher(t *testing.T) {
 					read:   feed(tt.items, tt.pause),
 					key:    itself,
 					// Later batches are faster, so that they land out of order.
-					send: r.send(func(batch []string) time.Duration {
-						return 10*time.Millisecond - time.Duration(len(r.sent))*time.Microsecond
-					}),
+					send: r.send(func(n int) time.Duration { return 10*time.Millisecond - time.Duration(n)*time.Microsecond }),
 					done: func(batch []string, refs []wire.Ref) error {
 						if len(batch) > wire.MaxEntries || len(refs) != len(batch) {
 							t.Errorf("a batch of %d items, %d refs", len(batch), len(refs))

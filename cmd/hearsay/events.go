@@ -2,11 +2,13 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/spf13/cobra"
 
 	"github.com/hearsaynet/hearsay/keys"
+	"github.com/hearsaynet/hearsay/replica"
 	"github.com/hearsaynet/hearsay/replica/node"
 	"github.com/hearsaynet/hearsay/replica/wire"
 )
@@ -41,11 +43,16 @@ returns when all are signed and durable. DATA that starts with - goes after --.`
 
 // pubLines publishes standard input line by line.
 func (a *app) pubLines(ctx context.Context, api node.API, name string, asJSON bool) error {
-	lines := newLineReader(a.in, wire.MaxChange)
+	// Of an update, name and its length take the rest.
+	lines := newLineReader(a.in, max(0, replica.DefaultMaxChange-1-len(name)))
+	published := 0
 	batches := batcher[[]byte]{
 		window: 1, // events keep the order of their lines
 		read: func() ([]byte, int, error) {
 			line, err := lines.next()
+			if errors.Is(err, errLineTooLong) {
+				err = fmt.Errorf("line %d: %w", lines.number, err)
+			}
 			return line, len(line), err
 		},
 		send: func(ctx context.Context, data [][]byte) ([]wire.Ref, error) {
@@ -53,10 +60,13 @@ func (a *app) pubLines(ctx context.Context, api node.API, name string, asJSON bo
 			defer cancel()
 			return api.Publish(ctx, name, data...)
 		},
-		done: func(data [][]byte, refs []wire.Ref) error { return a.wrote(asJSON, nil, refs...) },
+		done: func(data [][]byte, refs []wire.Ref) error {
+			published += len(data)
+			return a.wrote(asJSON, nil, refs...)
+		},
 	}
 	if err := batches.run(ctx); err != nil {
-		return fmt.Errorf("line %d: %w", lines.number, err)
+		return withHint(err, "%d lines are published", published)
 	}
 	return nil
 }

@@ -54,7 +54,7 @@ func (a *app) printExplanation(o *output, x *node.Explanation) error {
 	}
 	rows = append(rows,
 		[]string{"state", string(x.State)},
-		[]string{"why", o.line(x.Reason)})
+		[]string{"why", o.line(withoutPackage(x.Reason))})
 	if x.Channel != "" {
 		rows = append(rows, []string{"channel", o.line(x.Channel)})
 	}

@@ -81,11 +81,11 @@ func appendAttr(b *bytes.Buffer, group string, at slog.Attr) {
 		}
 		return
 	}
-	if at.Key == "" || v.Any() == nil {
+	if at.Key == "" || v.Any() == nil || v.String() == "" {
 		return
 	}
 	text := escape(v.String(), false)
-	if text == "" || strings.ContainsAny(text, " =\"") {
+	if strings.ContainsAny(text, " =\"") {
 		text = `"` + strings.ReplaceAll(text, `"`, `\"`) + `"`
 	}
 	fmt.Fprintf(b, " %s%s=%s", group, at.Key, text)

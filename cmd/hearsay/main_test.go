@@ -23,6 +23,8 @@ import (
 )
 
 func TestMain(m *testing.M) {
+	// The race detector keeps every process that ends for a second.
+	os.Setenv("GORACE", "atexit_sleep_ms=0 "+os.Getenv("GORACE"))
 	testscript.Main(m, map[string]func(){"hearsay": main})
 }
 
@@ -43,6 +45,7 @@ func TestScript(t *testing.T) {
 		RequireUniqueNames:  true,
 		Setup: func(e *testscript.Env) error {
 			e.Setenv("KEYS", keyFiles)
+			e.Setenv("GORACE", os.Getenv("GORACE"))
 			e.Setenv("HOME", e.WorkDir)
 			e.Setenv("XDG_DATA_HOME", filepath.Join(e.WorkDir, "share"))
 			// The path of a Unix socket is short, a test's directory is not.

@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/hearsaynet/hearsay/keys"
+	"github.com/hearsaynet/hearsay/replica"
 	"github.com/hearsaynet/hearsay/replica/node"
 )
 
@@ -49,7 +50,7 @@ func printStatus(o *output, s *node.Status) error {
 		{"updates", counts(s)},
 	}
 	if s.Write != "" {
-		rows = append(rows, []string{"writing", "stopped: " + o.line(s.Write)})
+		rows = append(rows, []string{"writing", "no: " + o.line(withoutPackage(s.Write))})
 	}
 	if err := table(o, rows); err != nil {
 		return err
@@ -77,15 +78,15 @@ func printPeers(o *output, peers []node.Peer) error {
 	if len(peers) == 0 {
 		return nil
 	}
-	rows := [][]string{{"PEER", "ADDRESS", "STATE", "IN", "OUT", "UPDATES IN", "UPDATES OUT", ""}}
+	rows := [][]string{{"PEER", "ADDRESS", "STATE", "IN", "OUT", "UPDATES IN", "UPDATES OUT", "REASON"}}
 	for _, p := range peers {
-		id := "?"
+		id, address := "?", p.Address
 		if p.ID != nil {
-			id = p.ID.Short()
+			id, address = p.ID.Short(), strings.TrimPrefix(address, p.ID.String()+"@")
 		}
-		rows = append(rows, []string{id, o.line(p.Address), string(p.State),
+		rows = append(rows, []string{id, o.line(address), string(p.State),
 			humanize.Bytes(p.BytesIn), humanize.Bytes(p.BytesOut),
-			humanize.Comma(int64(p.UpdatesIn)), humanize.Comma(int64(p.UpdatesOut)), o.line(p.Reason)})
+			humanize.Comma(int64(p.UpdatesIn)), humanize.Comma(int64(p.UpdatesOut)), o.line(withoutPackage(p.Reason))})
 	}
 	fmt.Fprintln(o)
 	return table(o, rows)
@@ -95,9 +96,13 @@ func printAuthors(o *output, s *node.Status) error {
 	if len(s.Authors) == 0 {
 		return nil
 	}
-	rows := [][]string{{"AUTHOR", "TOPIC", "SEQ", "STATE", ""}}
+	rows := [][]string{{"AUTHOR", "TOPIC", "SEQ", "STATE", "REASON"}}
 	for _, au := range s.Authors {
-		rows = append(rows, []string{shortID(au.ID, s.ID), o.line(au.Topic), strconv.FormatUint(au.Seq, 10), string(au.State), o.line(au.Reason)})
+		why := o.line(withoutPackage(au.Reason))
+		if au.State == replica.StateOK {
+			why = "" // how many updates there are, which the column before says
+		}
+		rows = append(rows, []string{shortID(au.ID, s.ID), o.line(au.Topic), strconv.FormatUint(au.Seq, 10), string(au.State), why})
 	}
 	fmt.Fprintln(o)
 	return table(o, rows)

@@ -104,6 +104,9 @@ func (a *app) greet(ctx context.Context, n *node.Node, o node.Options) error {
 	if o.Relay {
 		return nil
 	}
+	if !o.AnyKey {
+		a.hint("others admit this node with: echo '%v' | hearsay trust -", n.PublicKey())
+	}
 	s, err := n.Status(ctx)
 	if err == nil && s.Write != "" {
 		a.warn("not writing: %s", withoutPackage(s.Write))
