@@ -35,9 +35,9 @@ func (a *app) attach(ctx context.Context, f func(node.API) error) (err error) {
 // make room on the disk.
 const (
 	writeWait    = 40 * time.Second
-	ownWriteWait = 10 * time.Second
+	ownWriteWait = 5 * time.Second
 	// stillWaiting is when a command that writes says so.
-	stillWaiting = 3 * time.Second
+	stillWaiting = 2 * time.Second
 )
 
 // durably returns a context for one write, and says when that takes long.

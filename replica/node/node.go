@@ -42,6 +42,7 @@ type Node struct {
 	cancel  context.CancelFunc
 	failed  chan error     // why the node cannot go on; holds one
 	closing sync.Once      // Close
+	started bool           // and not offline, as the log was told
 	cleanup []func() error // run backwards by Close
 	closed  error
 }
@@ -64,7 +65,7 @@ func Open(ctx context.Context, o Options) (*Node, error) {
 			return nil, errors.Join(err, n.Close())
 		}
 	}
-	if !o.Offline {
+	if n.started = !o.Offline; n.started {
 		n.log.Info("node started", "id", n.ID(), "dir", n.dir.path, "listen", n.ListenAddrs(), "version", o.Version)
 	}
 	return n, nil
@@ -82,7 +83,7 @@ func (n *Node) Close() error {
 			errs = append(errs, f())
 		}
 		n.closed = errors.Join(errs...)
-		if !n.opts.Offline {
+		if n.started {
 			n.log.Info("node stopped", "err", n.closed)
 		}
 	})
