@@ -190,6 +190,7 @@ func TestLimitHandshakesLevel(t *testing.T) {
 		}
 		for i := range first { // both orders, as map iteration has none
 			w.silent(fmt.Sprintf("192.0.2.%d:3", i))
+			first[i].SetReadDeadline(time.Now().Add(time.Second)) // well before it times out
 			if _, err := first[i].Read(make([]byte, 1)); err != io.EOF {
 				t.Errorf("prefix %d: its oldest handshake is still there: %v", i, err)
 			}

@@ -8,6 +8,7 @@ import (
 	"net"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"testing/synctest"
@@ -78,9 +79,9 @@ func maintain(e *link.Endpoint, a link.Address, handle link.Handler, d *diary) (
 func TestMaintainBackoff(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n := newPipeNet()
-		up := false
+		var up atomic.Bool
 		e := newEndpoint(t, link.Config{Dial: func(context.Context, string, string) (net.Conn, error) {
-			if !up {
+			if !up.Load() {
 				return nil, &net.OpError{Op: "dial", Err: syscall.ECONNREFUSED}
 			}
 			return n.dial("127.0.0.1:1"), nil
@@ -108,7 +109,7 @@ func TestMaintainBackoff(t *testing.T) {
 		}
 		wantGaps(t, times(down, link.StateDialing), 250*time.Millisecond, 30*time.Second)
 
-		up = true
+		up.Store(true)
 		time.Sleep(time.Minute)
 		synctest.Wait()
 		linked := d.take()
@@ -177,9 +178,10 @@ func TestMaintainRefused(t *testing.T) {
 		imposter, peer := newEndpoint(t, link.Config{}), newEndpoint(t, link.Config{})
 		wrong.serve(t, imposter, echo)
 		right.serve(t, peer, echo)
-		there := wrong
+		var there atomic.Pointer[pipeNet]
+		there.Store(wrong)
 		e := newEndpoint(t, link.Config{Dial: func(context.Context, string, string) (net.Conn, error) {
-			return there.dial("127.0.0.1:1"), nil
+			return there.Load().dial("127.0.0.1:1"), nil
 		}})
 		d := newDiary()
 		stop := maintain(e, link.Address{ID: peer.ID(), HostPort: "pipe:1"}, echo, d)
@@ -191,7 +193,7 @@ func TestMaintainRefused(t *testing.T) {
 		}
 		wantReason(t, refused[1].err, link.ReasonWrongID)
 		wantGaps(t, times(refused, link.StateDialing), 5*time.Second, 2*time.Minute)
-		there = right
+		there.Store(right)
 		time.Sleep(4 * time.Minute)
 		synctest.Wait()
 		if got := d.take(); got[len(got)-1].state != link.StateLinked {

@@ -65,7 +65,7 @@ func parseProof(value []byte) (proof, error) {
 		!in.ReadUint16LengthPrefixed(&sig) || !in.Empty() {
 		return proof{}, errProofForm
 	}
-	if len(key) > keys.MaxWireSize || len(sig) == 0 || len(sig) > keys.MaxSignatureSize || p.notAfter > math.MaxInt64 {
+	if len(sig) == 0 || len(sig) > keys.MaxSignatureSize || p.notAfter > math.MaxInt64 {
 		return proof{}, fmt.Errorf("%w: a field is out of range", errProofForm)
 	}
 	var err error
