@@ -11,8 +11,8 @@ import (
 	"strings"
 	"unicode"
 
-	"github.com/hearsaynet/hearsay/keys/durable"
 	"github.com/hearsaynet/hearsay/keys"
+	"github.com/hearsaynet/hearsay/keys/durable"
 	"github.com/hearsaynet/hearsay/sign"
 )
 

@@ -275,7 +275,7 @@ func TestDropped(t *testing.T) {
 			if n := in.Load(); n != 20 || p.Waiting().Runs != 10 {
 				t.Errorf("%d runs are in, %+v waiting", n, p.Waiting())
 			}
-			for dropped := 0; dropped < 90; dropped++ {
+			for range 90 {
 				want(t, <-p.Results(), verify.Unavailable, 1, verify.ErrDropped)
 			}
 		})

@@ -122,18 +122,18 @@ func (s *session) background(command string) {
 		cancel()
 		cmd.Wait()
 	})
-	printed := ""
+	var printed strings.Builder
 	for buf := make([]byte, 4096); ; {
 		n, err := out.Read(buf)
-		printed += string(buf[:n])
-		if m := regexp.MustCompile(`--peer Qm\w+@(127\.0\.0\.1:\d+) `).FindStringSubmatch(printed); m != nil {
+		printed.WriteString(string(buf[:n]))
+		if m := regexp.MustCompile(`--peer Qm\w+@(127\.0\.0\.1:\d+) `).FindStringSubmatch(printed.String()); m != nil {
 			if strings.HasPrefix(command, "hearsay relay") {
 				s.relay = m[1]
 			}
 			return
 		}
 		if err != nil {
-			s.t.Fatalf("$ %s\nended: %v, after %q", command, err, printed)
+			s.t.Fatalf("$ %s\nended: %v, after %q", command, err, printed.String())
 		}
 	}
 }

@@ -62,16 +62,17 @@ func printStatus(o *output, s *node.Status) error {
 }
 
 func counts(s *node.Status) string {
-	text := humanize.Comma(int64(s.Counts.Applied)) + " applied"
+	var text strings.Builder
+	text.WriteString(humanize.Comma(int64(s.Counts.Applied)) + " applied")
 	for _, c := range []struct {
 		n    uint64
 		what string
 	}{{s.Counts.Rejected, "rejected"}, {s.Counts.Parked, "parked"}, {s.Counts.Waiting, "waiting"}, {s.Counts.Ignored, "unreadable"}} {
 		if c.n > 0 {
-			text += ", " + humanize.Comma(int64(c.n)) + " " + c.what
+			text.WriteString(", " + humanize.Comma(int64(c.n)) + " " + c.what)
 		}
 	}
-	return text
+	return text.String()
 }
 
 func printPeers(o *output, peers []node.Peer) error {

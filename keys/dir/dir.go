@@ -26,8 +26,8 @@ import (
 	"sync"
 	"time"
 
-	"github.com/hearsaynet/hearsay/keys/durable"
 	"github.com/hearsaynet/hearsay/keys"
+	"github.com/hearsaynet/hearsay/keys/durable"
 )
 
 const suffix = ".pub"

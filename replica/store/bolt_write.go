@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"runtime"
 	"slices"
 	"sync"
@@ -312,9 +313,7 @@ func (b *Bolt) Append(ctx context.Context, runs ...*wire.Run) error {
 				t.putKey(runs[i])
 			}
 		}
-		for id, c := range next {
-			t.chains[id] = c
-		}
+		maps.Copy(t.chains, next)
 		return nil
 	}
 	return b.submit(ctx, o)

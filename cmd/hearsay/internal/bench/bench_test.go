@@ -4,7 +4,7 @@ import "testing"
 
 func TestRun(t *testing.T) {
 	names := map[string]bool{}
-	err := Run(t.Context(), func(r Result) {
+	err := run(t.Context(), 50, func(r Result) {
 		t.Logf("%-18s %12.0f/s %8.2f", r.Name, r.PerSecond, r.Ratio)
 		names[r.Name] = r.PerSecond > 0 && r.Ratio > 0
 	})

@@ -19,8 +19,11 @@ import (
 	"github.com/hearsaynet/hearsay/verify"
 )
 
+// measure returns updates a second, with its files in dir.
+type measure func(ctx context.Context, dir string) (float64, error)
+
 // bulk measures an import: no network, everything else.
-func bulk(perRun, updates int) func(context.Context, string) (float64, error) {
+func bulk(perRun, updates int) measure {
 	return func(ctx context.Context, dir string) (float64, error) {
 		var file bytes.Buffer
 		n, err := exportOf(ctx, &file, perRun, updates)
@@ -82,8 +85,11 @@ func newAuthors(n int) ([]*author, error) {
 }
 
 // linkBulk measures two replicas, a link between them, and a disk under each.
-func linkBulk(ctx context.Context, dir string) (float64, error) {
-	const updates = 500_000
+func linkBulk(updates int) measure {
+	return func(ctx context.Context, dir string) (float64, error) { return overLink(ctx, dir, updates) }
+}
+
+func overLink(ctx context.Context, dir string, updates int) (float64, error) {
 	s, err := store.OpenBolt(filepath.Join(dir, "source.db"), store.BoltOptions{})
 	if err != nil {
 		return 0, err
@@ -195,8 +201,11 @@ func joined(ctx context.Context, r *replica.Replica, talk func(context.Context, 
 }
 
 // live measures single updates of many authors, signed beforehand: the receiving side.
-func live(ctx context.Context, dir string) (float64, error) {
-	const perAuthor = 250
+func live(perAuthor int) measure {
+	return func(ctx context.Context, dir string) (float64, error) { return singles(ctx, dir, perAuthor) }
+}
+
+func singles(ctx context.Context, dir string, perAuthor int) (float64, error) {
 	authors, err := newAuthors(100)
 	if err != nil {
 		return 0, err
@@ -240,7 +249,11 @@ func live(ctx context.Context, dir string) (float64, error) {
 }
 
 // localUpdate measures 64 writers, each of which waits for its update to be durable.
-func localUpdate(ctx context.Context, dir string) (float64, error) {
+func localUpdate(span time.Duration) measure {
+	return func(ctx context.Context, dir string) (float64, error) { return writers(ctx, dir, span) }
+}
+
+func writers(ctx context.Context, dir string, span time.Duration) (float64, error) {
 	a, err := newAuthor("")
 	if err != nil {
 		return 0, err
@@ -252,10 +265,10 @@ func localUpdate(ctx context.Context, dir string) (float64, error) {
 	defer t.close()
 	var n atomic.Int64
 	var failed atomic.Pointer[error]
-	var writers sync.WaitGroup
+	var tasks sync.WaitGroup
 	start := time.Now()
 	for w := range 64 {
-		writers.Go(func() {
+		tasks.Go(func() {
 			value := make([]byte, changeSize)
 			for i := 0; time.Since(start) < span; i++ {
 				if _, err := t.kv.Set(ctx, fmt.Sprintf("%d/%d", w, i), value); err != nil {
@@ -266,7 +279,7 @@ func localUpdate(ctx context.Context, dir string) (float64, error) {
 			}
 		})
 	}
-	writers.Wait()
+	tasks.Wait()
 	if err := failed.Load(); err != nil {
 		return 0, *err
 	}
