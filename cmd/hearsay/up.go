@@ -102,6 +102,9 @@ func (a *app) greet(ctx context.Context, n *node.Node, o node.Options) error {
 		a.hint("hearsay trust%s PUBFILE admits an author; --open admits every key that proves itself", a.dataFlag())
 	}
 	if o.Relay {
+		if len(o.Peers) > 0 && len(o.Topics) == 0 {
+			a.hint("a relay asks its own --peer only for topics that it knows already: from --topic, or from peers that link to it")
+		}
 		return nil
 	}
 	if !o.AnyKey {
