@@ -34,7 +34,6 @@ type local struct {
 type request struct {
 	entries []wire.Entry
 	bytes   int
-	taken   bool // its hash has gone to the signer
 	refs    []wire.Ref
 	err     error
 	done    chan struct{}
