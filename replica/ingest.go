@@ -56,7 +56,7 @@ func (r *Replica) offer(ctx context.Context, u *wire.UnverifiedRun, offered keys
 	}
 	r.mu.Lock()
 	d := r.landedLocked(u.Author(), print)
-	r.dropped[u.Author()] = struct{}{}
+	r.droppedLocked(u.Author())
 	r.mu.Unlock()
 	for _, s := range d.from {
 		s.verdict(err, false)
@@ -125,6 +125,14 @@ func (r *Replica) landedLocked(id keys.NodeID, print [32]byte) *delivery {
 		delete(r.flying, id)
 	}
 	return d
+}
+
+// droppedLocked remembers to ask for an author again. Ids that nothing is stored of
+// cost nothing to make, so only so many of them are remembered.
+func (r *Replica) droppedLocked(id keys.NodeID) {
+	if r.authors[id] != nil || len(r.dropped) < len(r.authors)+maxDropped {
+		r.dropped[id] = struct{}{}
+	}
 }
 
 // refusalLocked says why a run need not be verified.
@@ -294,7 +302,7 @@ func (r *Replica) decideLocked(s *settlement, res verify.Result) outcome {
 		o.refuse = true
 		o.charge = errors.Is(o.why, wire.ErrBadSignature) || errors.Is(o.why, wire.ErrWrongKey)
 	default:
-		r.dropped[id] = struct{}{}
+		r.droppedLocked(id)
 	}
 	return o
 }

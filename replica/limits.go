@@ -25,6 +25,9 @@ const (
 	// of single refusals: both answer Explain and decide nothing.
 	maxUnknown  = 1024
 	maxRefusals = 512
+	// maxDropped bounds the authors that are to be asked for again and of which nothing
+	// is stored.
+	maxDropped = 4096
 
 	// maxParked bounds the parked updates that are known one by one, per author (32
 	// bytes each). Later-dated ones are found again in the store when their time comes.
