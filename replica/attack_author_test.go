@@ -70,6 +70,7 @@ func sentBeforeDurable(t *testing.T) {
 		done <- err
 	}()
 	p.wait(t, "trouble", ofKind(replica.Failed))
+	mustErr(t, p.Status().Write, g.fail)
 	cancel()
 	mustErr(t, <-done, context.Canceled)
 	other.sync()
@@ -78,6 +79,7 @@ func sentBeforeDurable(t *testing.T) {
 	}
 	g.set(nil)
 	p.write(t, "second")
+	mustErr(t, p.Status().Write, nil)
 	var changes []string
 	for _, u := range p.journal.updates {
 		changes = append(changes, string(u.Change))

@@ -190,6 +190,9 @@ func (r *Replica) Status() Status {
 	s.Counts.Applied, s.Counts.Rejected = r.counts.applied.Load(), r.counts.rejected.Load()
 	s.Counts.Ignored, s.Counts.Waiting = r.counts.ignored.Load(), uint64(r.pipe.Waiting().Runs)
 	s.Write = r.guard.status()
+	if err := r.storeTrouble.Load(); err != nil && *err != nil && s.Write == nil {
+		s.Write = *err
+	}
 	if r.cfg.Signer == nil {
 		s.Write = ErrReadOnly
 	}

@@ -259,6 +259,7 @@ func storeBackoff() *backoff.ExponentialBackOff {
 func (r *Replica) storeUntilDone(runs ...*wire.Run) error {
 	appendOnce := func() (struct{}, error) {
 		err := r.store.Append(r.ctx, runs...)
+		r.storeTrouble.Store(&err)
 		if err != nil && r.ctx.Err() == nil {
 			r.trouble("store", err)
 		}

@@ -133,6 +133,8 @@ type Replica struct {
 	recent  recent
 	counts  counts
 
+	storeTrouble atomic.Pointer[error] // what the store said last, nil before it was asked
+
 	mu       sync.Mutex // guards the fields below and the authors' fields
 	authors  map[keys.NodeID]*author
 	inflight map[[32]byte]*delivery   // by wire.UnverifiedRun.Fingerprint
