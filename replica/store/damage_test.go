@@ -61,7 +61,7 @@ func TestFlippedBits(t *testing.T) {
 	}
 	flips := 300
 	if os.Getenv("HEARSAY_LONG") != "" {
-		flips = 20_000
+		flips = 5_000
 	}
 	used := usedBytes(t, path)
 	rnd := rand.New(rand.NewPCG(1, 2))
