@@ -203,6 +203,7 @@ func TestMaintainRefused(t *testing.T) {
 		e.Close()
 		peer.Close()
 		imposter.Close()
+		time.Sleep(2 * time.Second) // of the bubble: the pipes' last writes meet their deadline
 	})
 }
 
