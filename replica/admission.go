@@ -88,7 +88,6 @@ func (r *Replica) readmit() {
 	}
 	r.mu.Unlock()
 
-	withdrawn := false
 	for _, id := range ids {
 		r.mu.Lock()
 		was := r.authors[id].admitted
@@ -105,13 +104,8 @@ func (r *Replica) readmit() {
 		if now {
 			r.models.admit(id, frontier)
 		} else {
-			withdrawn = true
-			r.models.withdraw(id)
-			r.notices.send(Notice{Kind: Retracted, Ref: frontier, N: frontier.Seq, Reason: "the author's key was withdrawn"})
+			r.models.withdraw(id, Notice{Kind: Retracted, Ref: frontier, N: frontier.Seq, Reason: "the author's key was withdrawn"})
 		}
-	}
-	if withdrawn {
-		r.models.rebuild()
 	}
 	r.mu.Lock()
 	clear(r.unknown)

@@ -106,7 +106,7 @@ func (r *Replica) stateLocked(id keys.NodeID, a *author) (State, string) {
 	case a.gap != nil:
 		return StateGap, fmt.Sprintf("seq %d is missing; up to %d was offered by %s, since %s", a.gap.want, a.gap.seen, a.gap.peer, a.gap.since.UTC().Format(time.RFC3339))
 	}
-	if n, earliest := r.models.parkedOf(id); n > 0 {
+	if n, earliest := r.models.waits.of(id); n > 0 {
 		return StateParked, fmt.Sprintf("%d updates wait for their time, the first until %s", n, formatTime(earliest))
 	}
 	return StateOK, fmt.Sprintf("%d updates stored", a.frontier.Seq)
@@ -173,7 +173,7 @@ func (r *Replica) Status() Status {
 	for id, a := range r.authors {
 		state, why := r.stateLocked(id, a)
 		s.Authors = append(s.Authors, AuthorStatus{id, r.cfg.Topic, a.frontier.Seq, state, why})
-		n, _ := r.models.parkedOf(id)
+		n, _ := r.models.waits.of(id)
 		s.Counts.Parked += uint64(n)
 	}
 	for id := range r.unknown {

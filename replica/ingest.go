@@ -373,7 +373,7 @@ func (r *Replica) stored(runs []*wire.Run, ends map[keys.NodeID]wire.Ref) {
 	for _, l := range lanes {
 		l.moved(ends)
 	}
-	r.models.apply(runs)
+	r.models.apply(runs, ends)
 }
 
 func (r *Replica) lanesLocked() []*lane {

@@ -39,6 +39,9 @@ type models struct {
 	newest  uint64                  // the newest time of a folded update
 	due     parkedHeap
 	changed chan struct{} // a parked update may be due earlier than thought
+
+	rebuilds rebuilds
+	waits    waits
 }
 
 // folded is how far an author has been folded, and which updates of it wait.
@@ -74,6 +77,7 @@ func (m *models) init(r *Replica) {
 	m.folded = make(map[keys.NodeID]*folded)
 	m.out = make(map[keys.NodeID]bool)
 	m.changed = make(chan struct{}, 1)
+	m.rebuilds.wake = make(chan struct{}, 1)
 }
 
 // Mount folds what the store has of a channel into model, and then follows. One
@@ -159,12 +163,14 @@ func (r *Replica) update(run *wire.Run, i int) Update {
 	return Update{Ref: run.Ref(i), Time: e.Time, Channel: e.Channel, Change: e.Change, Local: run.Author() == r.self}
 }
 
-// apply folds runs that have just been stored, in order.
-func (m *models) apply(runs []*wire.Run) {
+// apply folds runs that have just been stored, in order, each author's up to its
+// frontier: the run that a cut falls into goes on behind it.
+func (m *models) apply(runs []*wire.Run, ends map[keys.NodeID]wire.Ref) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	limit := m.limit()
 	for _, run := range runs {
+		end := ends[run.Author()].Seq
 		if m.out[run.Author()] {
 			continue
 		}
@@ -179,11 +185,12 @@ func (m *models) apply(runs []*wire.Run) {
 			m.foldStoredLocked(f, run.Author(), missed, f.seq, 0, limit)
 		}
 		for i := range run.Entries() {
-			if run.First()+uint64(i) == f.seq+1 {
+			if seq := run.First() + uint64(i); seq == f.seq+1 && seq <= end {
 				f.seq++
 				m.admitEntryLocked(f, run, i, limit)
 			}
 		}
+		m.postLocked(run.Author(), f)
 	}
 }
 
@@ -309,6 +316,7 @@ func (m *models) foldDue() time.Duration {
 			delete(f.parked, p.seq)
 			m.foldStoredLocked(f, p.author, p.seq-1, p.seq, 0, limit)
 		}
+		m.postLocked(p.author, f)
 	}
 	if len(m.due) == 0 {
 		return lookAgain
@@ -355,30 +363,15 @@ func (m *models) catchUp(id keys.NodeID, frontier wire.Ref) error {
 	f := &folded{seq: frontier.Seq}
 	m.folded[id] = f
 	limit := m.limit()
-	return m.r.eachEntry(id, 0, frontier.Seq, func(run *wire.Run, i int) { m.admitEntryLocked(f, run, i, limit) })
-}
-
-// withdraw forgets an author; the models follow with rebuild.
-func (m *models) withdraw(id keys.NodeID) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	delete(m.folded, id)
-	m.out[id] = true
-}
-
-// rebuild folds everything again that counts.
-func (m *models) rebuild() {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	for _, model := range m.mounts {
-		model.Reset()
-	}
-	if err := m.replayLocked(m.mounts); err != nil {
-		m.r.trouble("rebuild the models", err)
-	}
-	for _, model := range m.mounts {
-		rebuilt(model)
-	}
+	due := m.rebuilds.status() != nil // it may be to take this author out, and will fold it
+	defer m.postLocked(id, f)
+	return m.r.eachEntry(id, 0, frontier.Seq, func(run *wire.Run, i int) {
+		if !due {
+			m.admitEntryLocked(f, run, i, limit)
+		} else if run.Entries()[i].Time > limit {
+			m.parkLocked(f, run, i)
+		}
+	})
 }
 
 // nextTime returns the hybrid logical clock's next value: max(now, newest) + 1 ns
@@ -399,30 +392,6 @@ func (m *models) nextTime(now time.Time) (uint64, error) {
 		return 0, errors.New("replica: the clock is at its end")
 	}
 	return t, nil
-}
-
-// parked returns how many updates wait for their time, and the earliest time of an
-// author's, 0 if none waits.
-func (m *models) parkedOf(id keys.NodeID) (n int, earliest uint64) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	f := m.folded[id]
-	if f == nil {
-		return 0, 0
-	}
-	for _, t := range f.parked {
-		if earliest == 0 || t < earliest {
-			earliest = t
-		}
-	}
-	if earliest == 0 {
-		earliest = f.later
-	}
-	n = len(f.parked)
-	if f.later != 0 {
-		n++
-	}
-	return n, earliest
 }
 
 // isParked reports whether a stored update has no effect yet.

@@ -201,6 +201,7 @@ func Open(ctx context.Context, cfg Config) (*Replica, error) {
 	r.tasks.Go(func() { r.gatherLoop(batches) })
 	r.tasks.Go(func() { r.settleLoop(batches) })
 	r.tasks.Go(r.models.parkedLoop)
+	r.tasks.Go(r.models.rebuildLoop)
 	r.tasks.Go(r.askLoop)
 	if cfg.Signer != nil {
 		r.tasks.Go(r.local.loop)

@@ -1,0 +1,195 @@
+package replica
+
+import (
+	"sync"
+	"time"
+
+	"github.com/hearsaynet/hearsay/keys"
+)
+
+// rebuildRest is how long the models are left in peace after a rebuild, in multiples
+// of what it took: rebuilds take a fifth of the time at most, whatever authors do.
+const rebuildRest = 4
+
+// rebuilds gathers the reasons to rebuild the models: one rebuild at a time answers
+// all that were known when it began.
+type rebuilds struct {
+	wake chan struct{}
+
+	mu      sync.Mutex             // guards the fields below
+	due     map[keys.NodeID]Notice // sent when the next rebuild is over
+	since   time.Time  // when the first of them came
+	running bool
+	took    time.Duration // the last one
+}
+
+// RebuildStatus says that the models still show what does not count any more.
+type RebuildStatus struct {
+	Since   time.Time     `json:"since"`   // when the oldest reason came
+	Reasons int           `json:"reasons"` // authors that were cut or withdrawn since
+	Running bool          `json:"running"` // now, else it waits for its turn
+	Last    time.Duration `json:"last"`    // what the one before took, in ns
+}
+
+// later asks for a rebuild. notice is sent when it is over.
+func (b *rebuilds) later(now time.Time, notice Notice) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if len(b.due) == 0 && !b.running {
+		b.since = now
+	}
+	if b.due == nil {
+		b.due = make(map[keys.NodeID]Notice)
+	}
+	id := notice.Ref.Author
+	notice.N += b.due[id].N
+	b.due[id] = notice
+	select {
+	case b.wake <- struct{}{}:
+	default:
+	}
+}
+
+func (b *rebuilds) status() *RebuildStatus {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if len(b.due) == 0 && !b.running {
+		return nil
+	}
+	return &RebuildStatus{b.since, len(b.due), b.running, b.took}
+}
+
+// rebuildLoop rebuilds the models when there is a reason to.
+func (m *models) rebuildLoop() {
+	b := &m.rebuilds
+	for {
+		select {
+		case <-m.r.ctx.Done():
+			return
+		case <-b.wake:
+		}
+		began := time.Now()
+		notices := m.rebuild()
+		for _, n := range notices {
+			m.r.notices.send(n)
+		}
+		rest := time.NewTimer(rebuildRest * time.Since(began))
+		select {
+		case <-m.r.ctx.Done():
+			rest.Stop()
+			return
+		case <-rest.C:
+		}
+	}
+}
+
+// rebuild folds everything again that counts, and returns the notices that wait for it.
+func (m *models) rebuild() map[keys.NodeID]Notice {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	b := &m.rebuilds
+	b.mu.Lock()
+	notices := b.due
+	b.due, b.running = nil, true
+	b.mu.Unlock()
+	began := time.Now()
+	for _, model := range m.mounts {
+		model.Reset()
+	}
+	if err := m.replayLocked(m.mounts); err != nil {
+		m.r.trouble("rebuild the models", err)
+	}
+	for _, model := range m.mounts {
+		rebuilt(model)
+	}
+	b.mu.Lock()
+	b.running, b.took = false, time.Since(began)
+	b.since = m.r.now() // of what came meanwhile
+	b.mu.Unlock()
+	return notices
+}
+
+// withdraw takes an author out of the models, which follow with a rebuild.
+func (m *models) withdraw(id keys.NodeID, why Notice) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	delete(m.folded, id)
+	m.out[id] = true
+	m.waits.set(id, 0, 0)
+	m.rebuilds.later(m.r.now(), why)
+}
+
+// cut takes an author's updates above keep out of the models, which follow with a
+// rebuild if they had any of them.
+func (m *models) cut(id keys.NodeID, keep uint64, why Notice) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	f := m.folded[id]
+	if f == nil || f.seq <= keep {
+		return
+	}
+	for seq := range f.parked {
+		if seq > keep {
+			delete(f.parked, seq)
+		}
+	}
+	why.N = f.seq - keep
+	f.seq = keep
+	m.postLocked(id, f)
+	m.rebuilds.later(m.r.now(), why)
+}
+
+// waits is what status tells of parked updates: a copy, so that nobody waits for the
+// models to be asked.
+type waits struct {
+	mu   sync.Mutex // guards byID
+	byID map[keys.NodeID]parkedCount
+}
+
+type parkedCount struct {
+	n        int
+	earliest uint64
+}
+
+func (w *waits) set(id keys.NodeID, n int, earliest uint64) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if n == 0 {
+		delete(w.byID, id)
+		return
+	}
+	if w.byID == nil {
+		w.byID = make(map[keys.NodeID]parkedCount)
+	}
+	w.byID[id] = parkedCount{n, earliest}
+}
+
+// of returns how many updates of an author wait for their time, and the earliest
+// time, 0 if none waits. It is at least that many.
+func (w *waits) of(id keys.NodeID) (n int, earliest uint64) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	c := w.byID[id]
+	return c.n, c.earliest
+}
+
+// postLocked copies what waits of an author to where status looks.
+func (m *models) postLocked(id keys.NodeID, f *folded) {
+	if f.parked == nil {
+		return
+	}
+	var earliest uint64
+	for _, t := range f.parked {
+		if earliest == 0 || t < earliest {
+			earliest = t
+		}
+	}
+	n := len(f.parked)
+	if f.later != 0 {
+		n++
+		if earliest == 0 {
+			earliest = f.later
+		}
+	}
+	m.waits.set(id, n, earliest)
+}
