@@ -181,14 +181,15 @@ type importer struct {
 
 func (imp *importer) read(ctx context.Context, r *Replica, in *wire.ExportReader) error {
 	for {
-		u, key, err := in.Next()
+		s, key, err := in.Next()
 		if errors.Is(err, io.EOF) {
 			return nil
 		}
 		if err != nil {
 			return fmt.Errorf("replica: import: %w", err)
 		}
-		if u.Topic() != r.cfg.Topic {
+		u, ok := s.(*wire.UnverifiedRun)
+		if !ok || u.Topic() != r.cfg.Topic {
 			continue
 		}
 		imp.mu.Lock()

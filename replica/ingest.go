@@ -289,10 +289,10 @@ func (r *Replica) land(o outcome) {
 // decideLocked checks a verdict again against frontier, fork and admission.
 func (r *Replica) decideLocked(s *settlement, res verify.Result) outcome {
 	id := res.Unverified.Author()
-	o := outcome{run: res.Unverified, print: res.Tag.([32]byte), why: res.Err}
+	o := outcome{run: res.Unverified.(*wire.UnverifiedRun), print: res.Tag.([32]byte), why: res.Err}
 	switch res.Verdict {
 	case verify.Accept:
-		o.why = r.acceptLocked(s, res.Run, r.inflight[o.print])
+		o.why = r.acceptLocked(s, res.Verified.(*wire.Run), r.inflight[o.print])
 		o.refuse = o.why != nil && !errors.Is(o.why, errGap)
 		if _, ok := r.dropped[id]; ok { // it waits no more: ask for the rest
 			delete(r.dropped, id)
@@ -404,7 +404,7 @@ func (r *Replica) checkFork(run *wire.Run) {
 	if refIn(run, seq) == have {
 		return
 	}
-	if err := r.store.PutRecord(r.ctx, r.cfg.Topic, recordFork, run.Author(), run.Body()); err != nil {
+	if err := r.store.PutRecords(r.ctx, r.cfg.Topic, recordFork, store.Record{Author: run.Author(), Body: run.Body()}); err != nil {
 		r.trouble("keep the evidence of a fork", err)
 	}
 	r.mu.Lock()

@@ -2,7 +2,7 @@ package verify
 
 import "slices"
 
-// usage counts runs and their cost.
+// usage counts statements and their cost.
 type usage struct {
 	runs  int
 	bytes int64
@@ -11,7 +11,7 @@ type usage struct {
 func (u *usage) add(it *item) { u.runs++; u.bytes += it.cost }
 func (u *usage) sub(it *item) { u.runs--; u.bytes -= it.cost }
 
-// takes reports whether it fits. An empty account takes one run of any size.
+// takes reports whether it fits. An empty account takes one statement of any size.
 func (u *usage) takes(it *item, maxRuns int, maxBytes int64) bool {
 	return u.runs == 0 || u.runs < max(maxRuns, 1) && u.bytes+it.cost <= maxBytes
 }
@@ -34,7 +34,7 @@ func (w place) err() error {
 }
 
 func (p *Pipeline) placeLocked(it *item) place {
-	id := it.req.Run.Author()
+	id := it.req.Statement.Author()
 	a := p.authors[id]
 	if a != nil && a.waiting {
 		if !a.waits.takes(it, p.cfg.MaxWaitingRuns/waitingShare, p.cfg.MaxWaitingPerAuthor) ||
@@ -143,7 +143,7 @@ func (p *Pipeline) largestLocked(a *author) *author {
 	return a
 }
 
-// dropLastLocked takes the newest run of a out. Until its result is taken it counts
+// dropLastLocked takes the newest statement of a out. Until its result is taken it counts
 // as flowing, so that a slow reader is felt by Submit.
 func (p *Pipeline) dropLastLocked(a *author) {
 	last := len(a.queue) - 1

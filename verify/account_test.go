@@ -187,8 +187,8 @@ func TestDropped(t *testing.T) {
 			got := map[uint64]bool{}
 			for range 6 {
 				res := <-p.Results()
-				want(t, res, verify.Unavailable, res.Unverified.First(), verify.ErrDropped)
-				got[res.Unverified.First()] = true
+				want(t, res, verify.Unavailable, seqOf(res.Unverified), verify.ErrDropped)
+				got[seqOf(res.Unverified)] = true
 			}
 			for seq := uint64(5); seq <= 10; seq++ {
 				if !got[seq] {

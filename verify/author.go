@@ -12,7 +12,7 @@ import (
 	"github.com/hearsaynet/hearsay/keys"
 )
 
-// author is the queue of one author's runs. It lives as long as it has any.
+// author is the queue of one author's statements. It lives as long as it has any.
 type author struct {
 	queue    []*item // no verdict yet; the first is in work
 	flows    usage
@@ -37,7 +37,7 @@ func newAuthor(cfg Config) *author {
 	}
 }
 
-// work gives each run of a its result, in order, until there are none.
+// work gives each statement of a its result, in order, until there are none.
 func (p *Pipeline) work(id keys.NodeID, a *author) {
 	for it := p.next(id, a, nil); it != nil; it = p.next(id, a, it) {
 		res, ok := p.judge(a, it)
@@ -47,7 +47,7 @@ func (p *Pipeline) work(id keys.NodeID, a *author) {
 	}
 }
 
-// next gives the room of last back and returns the run after it. It forgets a when
+// next gives the room of last back and returns the one after it. It forgets a when
 // there is none.
 func (p *Pipeline) next(id keys.NodeID, a *author, last *item) *item {
 	p.mu.Lock()
@@ -94,7 +94,7 @@ func (p *Pipeline) settle(a *author) {
 }
 
 // wait lets the time to the next attempt pass. It returns false when the pipeline is
-// closed or the run has no room to wait in.
+// closed or the statement has no room to wait in.
 func (p *Pipeline) wait(a *author, err error) bool {
 	p.mu.Lock()
 	a.turn(err)

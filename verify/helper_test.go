@@ -5,6 +5,7 @@ import (
 	"crypto/ed25519"
 	"crypto/sha256"
 	"errors"
+	"fmt"
 	"slices"
 	"sync"
 	"testing"
@@ -83,13 +84,26 @@ func submit(t testing.TB, p *verify.Pipeline, u *wire.UnverifiedRun, tag any) {
 	}
 }
 
+// seqOf returns the seq that a statement is about, of a run the first.
+func seqOf(u wire.Unverified) uint64 {
+	switch u := u.(type) {
+	case *wire.UnverifiedRun:
+		return u.First()
+	case *wire.UnverifiedHead:
+		return u.Ref().Seq
+	case *wire.UnverifiedProof:
+		return u.UnverifiedSeq()
+	}
+	panic(fmt.Sprintf("%T", u))
+}
+
 func want(t testing.TB, res verify.Result, v verify.Verdict, seq uint64, cause error) {
 	t.Helper()
-	if res.Verdict != v || res.Unverified.First() != seq || !errors.Is(res.Err, cause) {
-		t.Fatalf("got %v for seq %d (%v), want %v for seq %d (%v)", res.Verdict, res.Unverified.First(), res.Err, v, seq, cause)
+	if res.Verdict != v || seqOf(res.Unverified) != seq || !errors.Is(res.Err, cause) {
+		t.Fatalf("got %v for seq %d (%v), want %v for seq %d (%v)", res.Verdict, seqOf(res.Unverified), res.Err, v, seq, cause)
 	}
-	if (res.Run != nil) != (v == verify.Accept) || (res.Err == nil) != (v == verify.Accept) {
-		t.Fatalf("%v comes with run %v and error %v", v, res.Run, res.Err)
+	if (res.Verified != nil) != (v == verify.Accept) || (res.Err == nil) != (v == verify.Accept) {
+		t.Fatalf("%v comes with %v and error %v", v, res.Verified, res.Err)
 	}
 }
 

@@ -31,11 +31,16 @@ const (
 	// It lets a reader commit in groups; they are not counted in MaxBytes any more.
 	resultsAhead = 16
 
-	// entryCost and runCost are what a parsed run holds beside its bytes, in bytes.
-	entryCost = 128
-	runCost   = 512
+	// entryCost and statementCost are what a parsed statement holds beside its bytes, in
+	// bytes: for each update in it, and once.
+	entryCost     = 128
+	statementCost = 512
 )
 
-func cost(u *wire.UnverifiedRun) int64 {
-	return int64(u.Size()) + entryCost*int64(u.Len()) + runCost
+func cost(u wire.Unverified) int64 {
+	n := int64(u.Size()) + statementCost
+	if updates, ok := u.(interface{ Len() int }); ok { // a run or a proof
+		n += entryCost * int64(updates.Len())
+	}
+	return n
 }

@@ -13,8 +13,8 @@ import (
 )
 
 var (
-	// ErrDropped is returned by Submit, or wrapped by a Result, for a run that found no
-	// room among those that wait for the keystore. Ask the peer for it again, later.
+	// ErrDropped is returned by Submit, or wrapped by a Result, for a statement that found
+	// no room among those that wait for the keystore. Ask the peer for it again, later.
 	ErrDropped = errors.New("verify: dropped: too much waits for the keystore")
 	// ErrClosed is returned after Close.
 	ErrClosed = errors.New("verify: pipeline is closed")
@@ -24,11 +24,11 @@ var (
 
 // Result is the verdict on one submitted request.
 type Result struct {
-	Run        *wire.Run           // verified; nil unless Accept
-	Unverified *wire.UnverifiedRun // as submitted
-	Verdict    Verdict             // Accept, Reject, or Unavailable with ErrDropped
-	Err        error               // why; nil if and only if Accept
-	Tag        any                 // as submitted
+	Verified   wire.Statement  // nil unless Accept
+	Unverified wire.Unverified // as submitted
+	Verdict    Verdict         // Accept, Reject, or Unavailable with ErrDropped
+	Err        error           // why; nil if and only if Accept
+	Tag        any             // as submitted
 }
 
 // Config bounds a Pipeline. Its zero value works.
@@ -108,9 +108,9 @@ type item struct {
 }
 
 func (it *item) result(v Verdict, err error) Result {
-	res := Result{Unverified: it.req.Run, Verdict: v, Err: err, Tag: it.tag}
+	res := Result{Unverified: it.req.Statement, Verdict: v, Err: err, Tag: it.tag}
 	if v == Accept {
-		res.Run = it.req.checked.Load()
+		res.Verified = *it.req.checked.Load()
 	}
 	return res
 }
@@ -129,7 +129,7 @@ func (p *Pipeline) Submit(ctx context.Context, r *Request, tag any) error {
 	if !r.pipeline.CompareAndSwap(nil, p) {
 		return ErrSubmitted
 	}
-	err := p.submit(ctx, &item{req: r, tag: tag, cost: cost(r.Run)})
+	err := p.submit(ctx, &item{req: r, tag: tag, cost: cost(r.Statement)})
 	if err != nil {
 		r.pipeline.Store(nil)
 	}

@@ -153,10 +153,10 @@ func TestSequentialPerAuthor(t *testing.T) {
 		var mu sync.Mutex
 		busy, next, most := map[keys.NodeID]bool{}, map[keys.NodeID]uint64{}, 0
 		p := verify.New(func(ctx context.Context, r *verify.Request, done func(verify.Verdict, error)) {
-			id := r.Run.Author()
+			id := r.Statement.Author()
 			mu.Lock()
-			if busy[id] || r.Run.First() != next[id]+1 {
-				t.Errorf("seq %d of %v, busy %v, after %d", r.Run.First(), id.Short(), busy[id], next[id])
+			if busy[id] || seqOf(r.Statement) != next[id]+1 {
+				t.Errorf("seq %d of %v, busy %v, after %d", seqOf(r.Statement), id.Short(), busy[id], next[id])
 			}
 			busy[id] = true
 			most = max(most, len(busy))
@@ -165,7 +165,7 @@ func TestSequentialPerAuthor(t *testing.T) {
 				time.Sleep(time.Duration(rand.IntN(1000)) * time.Microsecond)
 				mu.Lock()
 				delete(busy, id)
-				next[id] = r.Run.Last()
+				next[id]++
 				mu.Unlock()
 				admitted(ctx, r, done)
 			}()
@@ -260,7 +260,7 @@ func TestClose(t *testing.T) {
 		ks.fail(down, errDown)
 		returned := false
 		p := verify.New(func(ctx context.Context, r *verify.Request, done func(verify.Verdict, error)) {
-			switch r.Run.Author() {
+			switch r.Statement.Author() {
 			case hung.key.ID():
 				<-ctx.Done()
 				time.Sleep(time.Second)
@@ -363,8 +363,8 @@ func TestExactlyOnce(t *testing.T) {
 		last := map[keys.NodeID]uint64{}
 		for range authors * runs {
 			res := <-p.Results()
-			want(t, res, verify.Accept, last[res.Run.Author()]+1, nil)
-			last[res.Run.Author()]++
+			want(t, res, verify.Accept, last[res.Verified.Author()]+1, nil)
+			last[res.Verified.Author()]++
 		}
 		synctest.Wait()
 		none(t, p)

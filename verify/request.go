@@ -38,7 +38,7 @@ var (
 	// keys.ErrUnknown.
 	ErrNotAdmitted = errors.New("verify: the author is not admitted")
 	// ErrNoKey is wrapped when the author's key is needed from the peer and did not come.
-	ErrNoKey = errors.New("verify: no key came with the run")
+	ErrNoKey = errors.New("verify: no key came with the statement")
 	// ErrUnchecked is wrapped when a Func accepts what it has not checked.
 	ErrUnchecked = errors.New("verify: accepted without a successful Check, which counts as reject")
 	// ErrKeystore is wrapped when a keystore answers with a key of somebody else.
@@ -49,22 +49,22 @@ var (
 	ErrPanic = errors.New("verify: panic")
 )
 
-// Request asks for a verdict on one run.
+// Request asks for a verdict on one statement.
 type Request struct {
-	Run     *wire.UnverifiedRun
-	Offered keys.PublicKey // as the peer gave it; zero when it gave none
+	Statement wire.Unverified
+	Offered   keys.PublicKey // as the peer gave it; zero when it gave none
 
 	pipeline atomic.Pointer[Pipeline]
 	checking atomic.Int32
-	checked  atomic.Pointer[wire.Run]
+	checked  atomic.Pointer[wire.Statement]
 }
 
 // NewRequest makes a request for one Submit.
-func NewRequest(run *wire.UnverifiedRun, offered keys.PublicKey) *Request {
-	return &Request{Run: run, Offered: offered}
+func NewRequest(s wire.Unverified, offered keys.PublicKey) *Request {
+	return &Request{Statement: s, Offered: offered}
 }
 
-// Check opens the run with k: k must hash to the author's id and have signed the run.
+// Check opens the statement with k: k must hash to the author's id and have signed it.
 // In a pipeline it first waits for a free worker. The error is wire's, or ErrClosed.
 // It may be called from any goroutine.
 func (r *Request) Check(k keys.PublicKey) error {
@@ -78,11 +78,11 @@ func (r *Request) Check(k keys.PublicKey) error {
 			return ErrClosed
 		}
 	}
-	run, err := r.Run.Open(k)
+	s, err := wire.Open(r.Statement, k)
 	if err != nil {
 		return err
 	}
-	r.checked.Store(run)
+	r.checked.Store(&s)
 	return nil
 }
 
@@ -92,15 +92,15 @@ func (r *Request) Check(k keys.PublicKey) error {
 // nil error with Reject or Unavailable is filled in.
 type Func func(ctx context.Context, r *Request, done func(Verdict, error))
 
-// Admitted accepts the runs of authors that ks admits. An id that ks does not know is
+// Admitted accepts the statements of authors that ks admits. An id that ks does not know is
 // rejected. Any other error is Unavailable, and so is a key that does not hash to the
 // id: that is the keystore's fault, and heals when the keystore does.
 func Admitted(ks keys.Keystore) Func {
 	return func(ctx context.Context, r *Request, done func(Verdict, error)) {
-		k, err := ks.Lookup(ctx, r.Run.Author())
+		k, err := ks.Lookup(ctx, r.Statement.Author())
 		switch {
 		case errors.Is(err, keys.ErrUnknown):
-			done(Reject, fmt.Errorf("%w: %v: %w", ErrNotAdmitted, r.Run.Author(), err))
+			done(Reject, fmt.Errorf("%w: %v: %w", ErrNotAdmitted, r.Statement.Author(), err))
 		case err != nil:
 			done(Unavailable, fmt.Errorf("verify: keystore: %w", err))
 		default:
@@ -114,11 +114,11 @@ func Admitted(ks keys.Keystore) Func {
 	}
 }
 
-// AnyKey accepts the runs of every author whose key came along and hashes to its id.
+// AnyKey accepts the statements of every author whose key came along and hashes to its id.
 func AnyKey() Func {
 	return func(_ context.Context, r *Request, done func(Verdict, error)) {
 		if r.Offered.IsZero() {
-			done(Reject, fmt.Errorf("%w of %v", ErrNoKey, r.Run.Author()))
+			done(Reject, fmt.Errorf("%w of %v", ErrNoKey, r.Statement.Author()))
 			return
 		}
 		answer(r, r.Offered, done)

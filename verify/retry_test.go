@@ -108,11 +108,11 @@ func TestBackoffStartsAnew(t *testing.T) {
 		var seq2 atomic.Int64
 		var healed atomic.Bool
 		p := verify.New(func(_ context.Context, r *verify.Request, done func(verify.Verdict, error)) {
-			if r.Run.First() == 1 && healed.Load() {
+			if seqOf(r.Statement) == 1 && healed.Load() {
 				done(verify.Accept, r.Check(a.key))
 				return
 			}
-			if r.Run.First() == 2 {
+			if seqOf(r.Statement) == 2 {
 				seq2.Add(1)
 			}
 			done(verify.Unavailable, errDown)

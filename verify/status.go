@@ -29,7 +29,7 @@ func (p *Pipeline) Waiting() Counts {
 // AuthorWaiting says why and for how long an author waits.
 type AuthorWaiting struct {
 	Since    time.Time
-	Attempts int   // that have failed for the run that is first
+	Attempts int   // that have failed for the statement that is first
 	Err      error // of the last one; ErrSilent while the first is only slow
 	Runs     int
 	Bytes    int64

@@ -79,15 +79,15 @@ func readRanges(in io.Reader) ([]heldRange, error) {
 	}
 	held := make(map[chainOf]*heldRange)
 	for {
-		u, key, err := file.Next()
+		s, key, err := file.Next()
 		if errors.Is(err, io.EOF) {
 			break
 		}
 		if err != nil {
 			return nil, err
 		}
-		if err := extend(held, u, key); err != nil {
-			return nil, fmt.Errorf("%v, topic %q, seq %d to %d: %w", u.Author(), u.Topic(), u.First(), u.Last(), err)
+		if err := extend(held, s, key); err != nil {
+			return nil, fmt.Errorf("%v, topic %q%s: %w", s.Author(), s.Topic(), seqsOf(s), err)
 		}
 	}
 	ranges := make([]heldRange, 0, len(held))
@@ -100,14 +100,26 @@ func readRanges(in io.Reader) ([]heldRange, error) {
 	return ranges, nil
 }
 
-// extend verifies a run and puts it behind those of its author before it.
-func extend(held map[chainOf]*heldRange, u *wire.UnverifiedRun, key keys.PublicKey) error {
+// seqsOf says which updates s is about, if it is a run.
+func seqsOf(s wire.Unverified) string {
+	if u, ok := s.(*wire.UnverifiedRun); ok {
+		return fmt.Sprintf(", seq %d to %d", u.First(), u.Last())
+	}
+	return ""
+}
+
+// extend verifies a statement and puts a run behind those of its author before it.
+func extend(held map[chainOf]*heldRange, u wire.Unverified, key keys.PublicKey) error {
 	if key.IsZero() {
 		return errors.New("the author's key does not come before it")
 	}
-	run, err := u.Open(key)
+	s, err := wire.Open(u, key)
 	if err != nil {
 		return err
+	}
+	run, ok := s.(*wire.Run)
+	if !ok {
+		return nil
 	}
 	at := chainOf{run.Topic(), run.Author()}
 	r := held[at]

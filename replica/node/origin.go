@@ -104,7 +104,7 @@ func (o *origin) guard(topic string, peers []string, force bool, confirmed func(
 // confirm records, durably, that the store may write in topic from now on.
 func (o *origin) confirm(topic string) error {
 	ctx := context.Background() // short, and half of it is no use
-	if err := o.store.PutRecord(ctx, topic, recordWriter, o.self, []byte{1}); err != nil {
+	if err := o.store.PutRecords(ctx, topic, recordWriter, store.Record{Author: o.self, Body: []byte{1}}); err != nil {
 		return err
 	}
 	o.mu.Lock()

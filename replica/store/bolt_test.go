@@ -32,12 +32,12 @@ func fill(t testing.TB) string {
 			runs := a.Chain(topic, a.Start(), 1, 30, 1, 1+i, 20)
 			must(t, b.Append(t.Context(), runs[:2]...))
 			must(t, b.Append(t.Context(), runs[2:]...))
-			must(t, b.PutRecord(t.Context(), topic, "head", a.ID(), fmt.Appendf(nil, "head %d", i)))
+			must(t, b.PutRecords(t.Context(), topic, "head", store.Record{Author: a.ID(), Body: fmt.Appendf(nil, "head %d", i)}))
 		}
 	}
 	a := wiretest.NewAuthor("author-3")
 	must(t, b.Truncate(t.Context(), "one", a.ID(), 20))
-	must(t, b.PutRecord(t.Context(), "two", "fork", a.ID(), make([]byte, 10_000)))
+	must(t, b.PutRecords(t.Context(), "two", "fork", store.Record{Author: a.ID(), Body: make([]byte, 10_000)}))
 	must(t, b.Close())
 	return path
 }
@@ -99,7 +99,9 @@ func TestRandomAgainstMemory(t *testing.T) {
 			do = func(s store.Store) error { return s.Truncate(t.Context(), topic, a.ID(), keep) }
 		case what < 9:
 			body := make([]byte, rnd.IntN(3000))
-			do = func(s store.Store) error { return s.PutRecord(t.Context(), topic, "head", a.ID(), body) }
+			do = func(s store.Store) error {
+				return s.PutRecords(t.Context(), topic, "head", store.Record{Author: a.ID(), Body: body})
+			}
 		default:
 			do = func(s store.Store) error { return s.DeleteRecord(t.Context(), topic, "head", a.ID()) }
 		}

@@ -291,9 +291,11 @@ func (t *batch) delete(bucket, key []byte) {
 	}
 }
 
+// entry is a value as it is stored.
+type entry struct{ key, value []byte }
+
 // Append implements Store.
 func (b *Bolt) Append(ctx context.Context, runs ...*wire.Run) error {
-	type entry struct{ key, value []byte }
 	o := &op{runs: len(runs)}
 	entries := make([]entry, len(runs))
 	for i, r := range runs { // here and not in the transaction: callers do it side by side
@@ -372,22 +374,30 @@ func (t *batch) deleteRuns(id chainID, from uint64) {
 	}
 }
 
-// PutRecord implements Store.
-func (b *Bolt) PutRecord(ctx context.Context, topic, kind string, a keys.NodeID, body []byte) error {
-	if err := checkRecord(topic, kind, body); err != nil {
+// PutRecords implements Store.
+func (b *Bolt) PutRecords(ctx context.Context, topic, kind string, records ...Record) error {
+	if err := checkRecords(topic, kind, records...); err != nil {
 		return err
 	}
-	key := recordKey(topic, kind, a)
-	value := seal(bucketRecords, key, body)
-	return b.submit(ctx, &op{bytes: len(value), apply: func(t *batch) error {
-		t.put(bucketRecords, key, value)
+	o := &op{}
+	entries := make([]entry, len(records))
+	for i, r := range records {
+		key := recordKey(topic, kind, r.Author)
+		entries[i] = entry{key, seal(bucketRecords, key, r.Body)}
+		o.bytes += len(entries[i].value)
+	}
+	o.apply = func(t *batch) error {
+		for _, e := range entries {
+			t.put(bucketRecords, e.key, e.value)
+		}
 		return nil
-	}})
+	}
+	return b.submit(ctx, o)
 }
 
 // DeleteRecord implements Store.
 func (b *Bolt) DeleteRecord(ctx context.Context, topic, kind string, a keys.NodeID) error {
-	if err := checkRecord(topic, kind, nil); err != nil {
+	if err := checkRecords(topic, kind); err != nil {
 		return err
 	}
 	key := recordKey(topic, kind, a)

@@ -211,7 +211,7 @@ func TestNamedFaults(t *testing.T) {
 			path := filepath.Join(t.TempDir(), "store.db")
 			s := openBolt(t, path)
 			must(t, s.Append(t.Context(), append(runsA, runsB...)...))
-			must(t, s.PutRecord(t.Context(), topic, "head", a.ID(), []byte("x")))
+			must(t, s.PutRecords(t.Context(), topic, "head", store.Record{Author: a.ID(), Body: []byte("x")}))
 			must(t, s.Close())
 			edit(t, path, tt.edit)
 			s, err := store.OpenBolt(path, store.BoltOptions{})

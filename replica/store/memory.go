@@ -194,13 +194,15 @@ func (m *Memory) Truncate(ctx context.Context, topic string, a keys.NodeID, keep
 	})
 }
 
-// PutRecord implements Store.
-func (m *Memory) PutRecord(ctx context.Context, topic, kind string, a keys.NodeID, body []byte) error {
-	if err := checkRecord(topic, kind, body); err != nil {
+// PutRecords implements Store.
+func (m *Memory) PutRecords(ctx context.Context, topic, kind string, records ...Record) error {
+	if err := checkRecords(topic, kind, records...); err != nil {
 		return err
 	}
 	return m.write(ctx, func() error {
-		m.records[recordID{topic, kind, a}] = bytes.Clone(body)
+		for _, r := range records {
+			m.records[recordID{topic, kind, r.Author}] = bytes.Clone(r.Body)
+		}
 		return nil
 	})
 }

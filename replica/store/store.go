@@ -65,9 +65,10 @@ type Store interface {
 	// truncated to the end of one. With keep 0 nothing of the author stays but its
 	// records. A keep that is not below the frontier changes nothing.
 	Truncate(ctx context.Context, topic string, a keys.NodeID, keep uint64) error
-	// PutRecord stores a record in place of the one of the same topic, kind and author.
-	// A kind is 1 to MaxRecordKind bytes, a body at most MaxRecord.
-	PutRecord(ctx context.Context, topic, kind string, a keys.NodeID, body []byte) error
+	// PutRecords stores records in place of those of the same topic, kind and author: all
+	// or none, and durable when it returns nil. Of two of one author the later stays. A
+	// kind is 1 to MaxRecordKind bytes, a body at most MaxRecord.
+	PutRecords(ctx context.Context, topic, kind string, records ...Record) error
 	// Record returns a record's body, else ErrNotFound.
 	Record(topic, kind string, a keys.NodeID) ([]byte, error)
 	// Records yields the records of a kind, ascending by author.
@@ -172,15 +173,17 @@ func followAll(get func(chainID) chain, runs []*wire.Run) (map[chainID]chain, er
 	return next, nil
 }
 
-func checkRecord(topic, kind string, body []byte) error {
+func checkRecords(topic, kind string, records ...Record) error {
 	if err := wire.CheckTopic(topic); err != nil {
 		return fmt.Errorf("store: %w", err)
 	}
 	if len(kind) == 0 || len(kind) > MaxRecordKind {
 		return fmt.Errorf("store: record kind of %d bytes (1 to %d)", len(kind), MaxRecordKind)
 	}
-	if len(body) > MaxRecord {
-		return fmt.Errorf("store: record of %d bytes, at most %d", len(body), MaxRecord)
+	for _, r := range records {
+		if len(r.Body) > MaxRecord {
+			return fmt.Errorf("store: record of %d bytes about %v, at most %d", len(r.Body), r.Author, MaxRecord)
+		}
 	}
 	return nil
 }

@@ -11,13 +11,14 @@ import (
 // exportMagic starts an export file.
 const exportMagic = "hearsay export\x01\n"
 
-// ExportWriter writes verified runs as one file: the magic, a Hello that names the
-// topics, then Key and Run frames, and a Done whose nonce is the number of Runs.
+// ExportWriter writes verified statements as one file: the magic, a Hello that names
+// the topics, then Key, Run, Head and Fork frames, and a Done whose nonce is the number
+// of statements.
 type ExportWriter struct {
 	w       io.Writer
 	handles map[string]uint16
 	keyed   map[keys.NodeID]bool
-	runs    uint64
+	count   uint64
 }
 
 // NewExportWriter starts a file for the given topics, at most MaxTopics and no two the
@@ -44,24 +45,28 @@ func (e *ExportWriter) frame(t FrameType, handle uint16, body []byte) error {
 	return err
 }
 
-// Write adds a run.
-func (e *ExportWriter) Write(r *Run) error {
-	handle, ok := e.handles[r.Topic()]
-	if !ok {
-		return fmt.Errorf("wire: topic %q was not named when the export was started", r.Topic())
+// Write adds a statement, and its author's key before the author's first.
+func (e *ExportWriter) Write(s Statement) error {
+	t := frameOf(s)
+	if t == 0 {
+		return fmt.Errorf("wire: an export does not carry a %T", s)
 	}
-	if !e.keyed[r.Author()] {
-		if err := e.frame(FrameKey, handle, r.Key().Wire()); err != nil {
+	handle, ok := e.handles[s.Topic()]
+	if !ok {
+		return fmt.Errorf("wire: topic %q was not named when the export was started", s.Topic())
+	}
+	if !e.keyed[s.Author()] {
+		if err := e.frame(FrameKey, handle, s.Key().Wire()); err != nil {
 			return err
 		}
-		e.keyed[r.Author()] = true
+		e.keyed[s.Author()] = true
 	}
-	e.runs++
-	return e.frame(FrameRun, handle, r.Body())
+	e.count++
+	return e.frame(t, handle, s.Body())
 }
 
 // Close writes the count. It does not close the underlying writer.
-func (e *ExportWriter) Close() error { return e.frame(FrameDone, 0, AppendDone(nil, e.runs)) }
+func (e *ExportWriter) Close() error { return e.frame(FrameDone, 0, AppendDone(nil, e.count)) }
 
 // ExportReader reads what an ExportWriter wrote. Nothing that it returns is verified.
 type ExportReader struct {
@@ -69,7 +74,7 @@ type ExportReader struct {
 	hello  *Hello
 	topics map[uint16]string
 	offer  map[keys.NodeID]keys.PublicKey
-	runs   uint64
+	count  uint64
 }
 
 // NewExportReader reads the start of the file.
@@ -104,17 +109,20 @@ func (e *ExportReader) Topics() []string {
 	return out
 }
 
-// Next returns the next run and the key that came with its author. io.EOF after the
-// last one says that the file is whole.
-func (e *ExportReader) Next() (*UnverifiedRun, keys.PublicKey, error) {
+// Next returns the next statement and the key that came with its author. io.EOF after
+// the last one says that the file is whole.
+func (e *ExportReader) Next() (Unverified, keys.PublicKey, error) {
 	for {
 		f, err := ReadFrame(e.r)
 		if err != nil {
-			return nil, keys.PublicKey{}, fmt.Errorf("wire: export, after run %d: %w", e.runs, cutShort(err))
+			return nil, keys.PublicKey{}, fmt.Errorf("wire: export, after statement %d: %w", e.count, cutShort(err))
 		}
 		topic, named := e.topics[f.Handle]
-		if !named && (f.Type == FrameKey || f.Type == FrameRun) {
-			return nil, keys.PublicKey{}, malformed("export: handle %d was not named", f.Handle)
+		switch f.Type {
+		case FrameKey, FrameRun, FrameHead, FrameFork:
+			if !named {
+				return nil, keys.PublicKey{}, malformed("export: handle %d was not named", f.Handle)
+			}
 		}
 		switch f.Type {
 		case FrameKey:
@@ -123,12 +131,12 @@ func (e *ExportReader) Next() (*UnverifiedRun, keys.PublicKey, error) {
 				return nil, keys.PublicKey{}, err
 			}
 			e.offer[k.ID()] = k
-		case FrameRun:
-			u, err := ParseRun(topic, f.Body)
+		case FrameRun, FrameHead, FrameFork:
+			u, err := parseStatement(f.Type, topic, f.Body)
 			if err != nil {
 				return nil, keys.PublicKey{}, err
 			}
-			e.runs++
+			e.count++
 			return u, e.offer[u.Author()], nil
 		case FrameDone:
 			return nil, keys.PublicKey{}, e.finish(f)
@@ -148,8 +156,8 @@ func (e *ExportReader) finish(f Frame) error {
 	if f.Handle != 0 {
 		return malformed("export: its end has handle %d", f.Handle)
 	}
-	if n != e.runs {
-		return malformed("export: %d runs, its end says %d", e.runs, n)
+	if n != e.count {
+		return malformed("export: %d statements, its end says %d", e.count, n)
 	}
 	if _, err := io.ReadFull(e.r, make([]byte, 1)); !errors.Is(err, io.EOF) {
 		return malformed("export: bytes after its end")

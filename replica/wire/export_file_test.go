@@ -13,8 +13,8 @@ import (
 	"github.com/hearsaynet/hearsay/replica/wire"
 )
 
-// readExport reads all runs of a file, up to the error that ends it.
-func readExport(b []byte) (runs []*wire.UnverifiedRun, offered []keys.PublicKey, err error) {
+// readExport reads all statements of a file, up to the error that ends it.
+func readExport(b []byte) (held []wire.Unverified, offered []keys.PublicKey, err error) {
 	e, err := wire.NewExportReader(bytes.NewReader(b))
 	if err != nil {
 		return nil, nil, err
@@ -22,9 +22,9 @@ func readExport(b []byte) (runs []*wire.UnverifiedRun, offered []keys.PublicKey,
 	for {
 		u, k, err := e.Next()
 		if err != nil {
-			return runs, offered, err
+			return held, offered, err
 		}
-		runs, offered = append(runs, u), append(offered, k)
+		held, offered = append(held, u), append(offered, k)
 	}
 }
 
@@ -56,9 +56,9 @@ func TestExport(t *testing.T) {
 		t.Fatalf("%d runs, %v", len(runs), err)
 	}
 	for i, u := range runs {
-		r, err := u.Open(offered[i])
-		if err != nil || r.End() != want[i].End() || r.Topic() != want[i].Topic() {
-			t.Errorf("run %d: %v, %v", i, r, err)
+		s, err := wire.Open(u, offered[i])
+		if err != nil || !bytes.Equal(s.Body(), want[i].Body()) || s.Topic() != want[i].Topic() {
+			t.Errorf("statement %d: %v, %v", i, s, err)
 		}
 	}
 }
@@ -108,7 +108,7 @@ func TestExportStrict(t *testing.T) {
 		{"run on a handle that was not named", patch(whole, run+2, 9)},
 		{"malformed run", patch(whole, run+7, 0)},
 		{"frame type 0", patch(whole, run, 0)},
-		{"head", splice(whole, run, 0, frame(wire.Frame{Type: wire.FrameHead, Handle: 1, Body: vector(t, "head")})...)},
+		{"digest", splice(whole, run, 0, frame(wire.Frame{Type: wire.FrameDigest, Handle: 1, Body: vector(t, "digest")})...)},
 		{"unknown type", splice(whole, run, 0, frame(wire.Frame{Type: 127})...)},
 	} {
 		_, _, err := readExport(tt.b)

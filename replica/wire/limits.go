@@ -14,6 +14,9 @@ const (
 	// MaxChange bounds a change, in bytes: a run of one must fit a frame, and its
 	// other fields need less than 4 KiB.
 	MaxChange = MaxFrame - 4<<10
+	// MaxProof bounds a fork proof, in bytes: two chains of MaxEntries updates with the
+	// longest channels and signatures.
+	MaxProof = placeSize + 2*(2+MaxEntries*(minCommitmentSize+MaxChannel)+2+keys.MaxSignatureSize)
 	// MaxTopic and MaxChannel bound names, in bytes.
 	MaxTopic   = 255
 	MaxChannel = 64
@@ -31,9 +34,11 @@ const (
 )
 
 const (
-	refSize          = keys.IDSize + 8 + HashSize
-	digestHeaderSize = 8 + 1 + 1
-	runHeaderSize    = keys.IDSize + 8 + HashSize + 2
-	frameHeaderSize  = 1 + 2 + 4
-	minEntrySize     = 8 + 1 + 1 + 1 + 4
+	refSize           = keys.IDSize + 8 + HashSize
+	digestHeaderSize  = 8 + 1 + 1
+	placeSize         = keys.IDSize + 8 + HashSize
+	runHeaderSize     = placeSize + 2
+	frameHeaderSize   = 1 + 2 + 4
+	minEntrySize      = 8 + 1 + 1 + 1 + 4
+	minCommitmentSize = 8 + 1 + 1 + 4 + HashSize
 )

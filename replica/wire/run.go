@@ -101,6 +101,12 @@ func (r *run) hashes() []Hash {
 	return hs
 }
 
+func (r *run) headers() [][]byte {
+	out := make([][]byte, 0, len(r.entries))
+	r.walk(func(_ int, encoded []byte, _ Hash) { out = append(out, slices.Clone(encoded)) })
+	return out
+}
+
 // check checks everything that the encoding itself promises.
 func (r *run) check() error {
 	if err := CheckTopic(r.topic); err != nil {
@@ -119,15 +125,20 @@ func (r *run) check() error {
 }
 
 func (r *run) appendBody(b, sig []byte) []byte {
-	b = append(b, r.author[:]...)
-	b = binary.BigEndian.AppendUint64(b, r.first)
-	b = append(b, r.prev[:]...)
+	b = r.appendPlace(b)
 	b = binary.BigEndian.AppendUint16(b, uint16(len(r.entries)))
 	for i := range r.entries {
 		b = r.entries[i].append(b)
 	}
 	b = binary.BigEndian.AppendUint16(b, uint16(len(sig)))
 	return append(b, sig...)
+}
+
+// appendPlace appends what runs and proofs start with.
+func (r *run) appendPlace(b []byte) []byte {
+	b = append(b, r.author[:]...)
+	b = binary.BigEndian.AppendUint64(b, r.first)
+	return append(b, r.prev[:]...)
 }
 
 func (e *Entry) append(b []byte) []byte {
@@ -200,11 +211,7 @@ func readEntry(s *cryptobyte.String, e *Entry, channel string) error {
 	if !s.ReadUint64(&e.Time) || !s.ReadUint8((*uint8)(&e.Kind)) || !readOpaque8(s, &name) || !s.ReadUint8(&form) {
 		return malformed("entry is cut short")
 	}
-	if string(name) == channel {
-		e.Channel = channel
-	} else {
-		e.Channel = string(name)
-	}
+	e.shareChannel(name, channel)
 	switch form {
 	case formPresent:
 		if !readOpaque32(s, &e.Change) {
@@ -221,6 +228,15 @@ func readEntry(s *cryptobyte.String, e *Entry, channel string) error {
 		return malformed("entry form %d", form)
 	}
 	return e.check()
+}
+
+// shareChannel sets the channel, to the string before when it is the same.
+func (e *Entry) shareChannel(name []byte, before string) {
+	if string(name) == before {
+		e.Channel = before
+	} else {
+		e.Channel = string(name)
+	}
 }
 
 // check checks everything about e that does not follow from its place.
@@ -317,11 +333,7 @@ func (r *Run) Ref(i int) Ref { return Ref{r.author, r.first + uint64(i), r.hashe
 func (r *Run) End() Ref { return r.Ref(len(r.entries) - 1) }
 
 // Headers returns the encoded headers of the run, in order.
-func (r *Run) Headers() [][]byte {
-	out := make([][]byte, 0, len(r.entries))
-	r.walk(func(_ int, encoded []byte, _ Hash) { out = append(out, slices.Clone(encoded)) })
-	return out
-}
+func (r *Run) Headers() [][]byte { return r.headers() }
 
 // CutFront returns the part of r behind seq after; r itself when nothing is cut.
 // The end of a run cannot be cut: its signature stands there. after must be

@@ -153,7 +153,7 @@ func TestVectorsParse(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := u.Open(offered); err != nil {
+		if _, err := wire.Open(u, offered); err != nil {
 			t.Error(err)
 		}
 	}

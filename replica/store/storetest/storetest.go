@@ -259,7 +259,7 @@ func testTopics(t *testing.T, s store.Store) {
 	for _, topic := range topics {
 		appendRuns(t, s, a.Chain(topic, a.Start(), 1, 2)...)
 	}
-	if err := s.PutRecord(t.Context(), "record only", "head", a.ID(), []byte("x")); err != nil {
+	if err := s.PutRecords(t.Context(), "record only", "head", store.Record{Author: a.ID(), Body: []byte("x")}); err != nil {
 		t.Fatal(err)
 	}
 	appendRuns(t, s, b.Chain("aa", b.Start(), 5)...)
@@ -373,7 +373,7 @@ func testTruncateToNothing(t *testing.T, s store.Store) {
 	a := wiretest.NewAuthor("a")
 	runs := a.Chain(topic, a.Start(), 2, 2)
 	appendRuns(t, s, runs...)
-	if err := s.PutRecord(t.Context(), topic, "fork", a.ID(), []byte("proof")); err != nil {
+	if err := s.PutRecords(t.Context(), topic, "fork", store.Record{Author: a.ID(), Body: []byte("proof")}); err != nil {
 		t.Fatal(err)
 	}
 	if err := s.Truncate(t.Context(), topic, a.ID(), 0); err != nil {
@@ -400,7 +400,7 @@ func testRecords(t *testing.T, s store.Store) {
 	put := func(topic, kind string, a *wiretest.Author, body string) {
 		t.Helper()
 		b := []byte(body)
-		if err := s.PutRecord(t.Context(), topic, kind, a.ID(), b); err != nil {
+		if err := s.PutRecords(t.Context(), topic, kind, store.Record{Author: a.ID(), Body: b}); err != nil {
 			t.Fatal(err)
 		}
 		clear(b) // the store has its own
@@ -454,7 +454,7 @@ func testRecordBounds(t *testing.T, s store.Store) {
 	a := wiretest.NewAuthor("a").ID()
 	longest := strings.Repeat("k", store.MaxRecordKind)
 	most := bytes.Repeat([]byte("x"), store.MaxRecord)
-	if err := s.PutRecord(t.Context(), topic, longest, a, most); err != nil {
+	if err := s.PutRecords(t.Context(), topic, longest, store.Record{Author: a, Body: most}); err != nil {
 		t.Errorf("the largest record: %v", err)
 	}
 	if body, err := s.Record(topic, longest, a); err != nil || !bytes.Equal(body, most) {
@@ -470,7 +470,7 @@ func testRecordBounds(t *testing.T, s store.Store) {
 		{topic, longest + "k", nil},
 		{topic, "head", append(most, 'x')},
 	} {
-		if err := s.PutRecord(t.Context(), bad.topic, bad.kind, a, bad.body); err == nil {
+		if err := s.PutRecords(t.Context(), bad.topic, bad.kind, store.Record{Author: a, Body: bad.body}); err == nil {
 			t.Errorf("a record of topic %.9q, kind %.9q, %d bytes was taken", bad.topic, bad.kind, len(bad.body))
 		}
 	}
@@ -554,7 +554,7 @@ func testStopEarly(t *testing.T, s store.Store) {
 	appendRuns(t, s, a.Chain(topic, a.Start(), 1, 1, 1)...)
 	for range s.Runs(topic, a.Start()) {
 		// A reader may write.
-		if err := s.PutRecord(t.Context(), topic, "head", a.ID(), []byte("x")); err != nil {
+		if err := s.PutRecords(t.Context(), topic, "head", store.Record{Author: a.ID(), Body: []byte("x")}); err != nil {
 			t.Error(err)
 		}
 		break
@@ -580,7 +580,7 @@ func testContext(t *testing.T, s store.Store) {
 	r := a.Chain(topic, a.Start(), 1)[0]
 	for name, err := range map[string]error{
 		"Append":       s.Append(ctx, r),
-		"PutRecord":    s.PutRecord(ctx, topic, "head", a.ID(), nil),
+		"PutRecords":   s.PutRecords(ctx, topic, "head", store.Record{Author: a.ID()}),
 		"DeleteRecord": s.DeleteRecord(ctx, topic, "head", a.ID()),
 		"Truncate":     s.Truncate(ctx, topic, a.ID(), 1),
 	} {
@@ -605,7 +605,7 @@ func testClosed(t *testing.T, s store.Store) {
 	errs := map[string]error{
 		"Append":       s.Append(t.Context(), runs[1]),
 		"Truncate":     s.Truncate(t.Context(), topic, a.ID(), 0),
-		"PutRecord":    s.PutRecord(t.Context(), topic, "head", a.ID(), nil),
+		"PutRecords":   s.PutRecords(t.Context(), topic, "head", store.Record{Author: a.ID()}),
 		"DeleteRecord": s.DeleteRecord(t.Context(), topic, "head", a.ID()),
 		"Check":        s.Check(t.Context(), func(store.Fault) {}),
 		"Frontier":     frontier, "Key": key, "Record": record, "Topics": topics,

@@ -1,0 +1,111 @@
+package wire_test
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"errors"
+	"slices"
+	"testing"
+
+	"github.com/hearsaynet/hearsay/replica/internal/wiretest"
+	"github.com/hearsaynet/hearsay/replica/wire"
+)
+
+// forked returns two runs of s that share updates 1 to 3 and part at seq 4. The first
+// begins at seq 2, the second at seq 4.
+func forked(t testing.TB, s *signer) (a, b *wire.Run) {
+	start := s.run(t, wire.Ref{Author: s.key.ID()}, wiretest.Change(1, "kv", "one"))
+	a = s.run(t, start.End(), changes(5)...)
+	b = s.run(t, a.Ref(1), wiretest.Change(9, "kv", "another four"), wiretest.Change(10, "", "another five"))
+	return a, b
+}
+
+func TestProof(t *testing.T) {
+	s := newSigner(t, 0)
+	a, b := forked(t, s)
+	p, err := wire.NewProof(a, b, 4)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if q, err := wire.NewProof(b, a, 4); err != nil || !bytes.Equal(q.Body(), p.Body()) {
+		t.Errorf("the other way round: %v", err)
+	}
+	u, err := wire.ParseProof(topic, p.Body())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if u.Topic() != topic || u.Author() != s.key.ID() || u.UnverifiedSeq() != 4 || u.Len() != 5 || u.Size() != len(p.Body()) ||
+		u.Fingerprint() != sha256.Sum256(p.Body()) || !bytes.Equal(u.UnverifiedBody(), p.Body()) {
+		t.Errorf("unverified proof: %+v", u)
+	}
+	q, err := u.Open(s.key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range []*wire.Proof{p, q} {
+		if p.Topic() != topic || p.Author() != s.key.ID() || p.Key() != s.key || p.Seq() != 4 || p.Prev() != a.Ref(1) || p.Size() != len(u.UnverifiedBody()) {
+			t.Errorf("proof: %+v", p)
+		}
+		wantChains(t, p, [][]wire.Ref{{a.Ref(2), a.Ref(3), a.Ref(4)}, {b.Ref(0), b.Ref(1)}}, a.Headers()[2:], b.Headers(), a.Signature(), b.Signature())
+	}
+}
+
+// wantChains checks the chains of p, whose order is that of their first hashes.
+func wantChains(t *testing.T, p *wire.Proof, refs [][]wire.Ref, one, two [][]byte, sigs ...[]byte) {
+	t.Helper()
+	headers := [][][]byte{one, two}
+	if bytes.Compare(refs[0][0].Hash[:], refs[1][0].Hash[:]) > 0 {
+		slices.Reverse(refs)
+		slices.Reverse(headers)
+		slices.Reverse(sigs)
+	}
+	for i, c := range p.Chains() {
+		if !slices.Equal(c.Refs(), refs[i]) {
+			t.Errorf("chain %d: refs %v, want %v", i, c.Refs(), refs[i])
+		}
+		if !slices.EqualFunc(c.Headers(), headers[i], bytes.Equal) {
+			t.Errorf("chain %d: headers %x, want %x", i, c.Headers(), headers[i])
+		}
+		if !bytes.Equal(c.Signature(), sigs[i]) {
+			t.Errorf("chain %d: signature %x, want %x", i, c.Signature(), sigs[i])
+		}
+	}
+}
+
+func TestNewProofRefuses(t *testing.T) {
+	s, other := newSigner(t, 0), newSigner(t, 32)
+	a, b := forked(t, s)
+	elsewhere := func() *wire.Run {
+		d, err := wire.NewDraft("elsewhere", b.Prev(), wiretest.Change(9, "kv", "another four"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		r, err := d.Seal(s.key, s.sign("hearsay-update", d.Message()))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return r
+	}()
+	ref := b.Prev()
+	ref.Author = other.key.ID()
+	for _, tt := range []struct {
+		name string
+		a, b *wire.Run
+		seq  uint64
+	}{
+		{"before both", a, b, 1},
+		{"before the second", a, b, 3},
+		{"after the second", a, b, 6},
+		{"after both", a, b, 7},
+		{"seq 0", a, b, 0},
+		{"above the fork", a, b, 5},
+		{"the same run", a, a, 4},
+		{"a copy cut at its front", a, a.CutFront(3), 5},
+		{"another topic", a, elsewhere, 4},
+		{"another author", a, other.run(t, ref, wiretest.Change(1, "kv", "x")), 4},
+	} {
+		if p, err := wire.NewProof(tt.a, tt.b, tt.seq); !errors.Is(err, wire.ErrNoProof) || p != nil {
+			t.Errorf("%s: got %v, %v, want ErrNoProof", tt.name, p, err)
+		}
+	}
+}
