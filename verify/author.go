@@ -23,6 +23,13 @@ type author struct {
 	err      error // of the last attempt
 	wake     chan struct{}
 	backoff  backoff.ExponentialBackOff
+	left     *reply // of a Func that ended the goroutine it was called in
+}
+
+// reply is what a Func says.
+type reply struct {
+	verdict Verdict
+	err     error
 }
 
 func newAuthor(cfg Config) *author {
@@ -39,6 +46,11 @@ func newAuthor(cfg Config) *author {
 
 // work gives each statement of a its result, in order, until there are none.
 func (p *Pipeline) work(id keys.NodeID, a *author) {
+	defer func() {
+		if a.left != nil { // this goroutine is ending: another one goes on
+			p.wg.Go(func() { p.work(id, a) })
+		}
+	}()
 	for it := p.next(id, a, nil); it != nil; it = p.next(id, a, it) {
 		res, ok := p.judge(a, it)
 		if !ok || !p.deliver(res) {
@@ -140,7 +152,7 @@ func (p *Pipeline) ask(a *author, it *item) (Verdict, error) {
 	slow := time.AfterFunc(patience, func() { p.slow(a, it, &over) })
 	defer slow.Stop()
 
-	v, err := p.call(ctx, it.req)
+	v, err := p.call(ctx, a, it.req)
 	switch {
 	case v == Accept && it.req.checked.Load() == nil:
 		return Reject, ErrUnchecked
@@ -156,25 +168,34 @@ func (p *Pipeline) ask(a *author, it *item) (Verdict, error) {
 	return v, err
 }
 
-func (p *Pipeline) call(ctx context.Context, r *Request) (Verdict, error) {
-	type answer struct {
-		verdict Verdict
-		err     error
+func (p *Pipeline) call(ctx context.Context, a *author, r *Request) (Verdict, error) {
+	if got := a.left; got != nil {
+		a.left = nil
+		return got.verdict, got.err
 	}
-	answers := make(chan answer, 1)
+	answers := make(chan reply, 1)
 	var answered atomic.Bool
 	done := func(v Verdict, err error) {
 		if ctx.Err() == nil && answered.CompareAndSwap(false, true) {
-			answers <- answer{v, err}
+			answers <- reply{v, err}
 		}
 	}
 	func() {
+		returned := false
 		defer func() {
 			if cause := recover(); cause != nil {
 				done(Unavailable, fmt.Errorf("%w in the callback: %v", ErrPanic, cause))
+			} else if !returned { // runtime.Goexit, which nothing stops
+				a.left = &reply{Unavailable, errGoexit}
+				select {
+				case got := <-answers:
+					a.left = &got
+				default:
+				}
 			}
 		}()
 		p.f(ctx, r, done)
+		returned = true
 	}()
 	select {
 	case got := <-answers:

@@ -11,3 +11,10 @@ func (p *Pipeline) TestOnlyOccupy() (release func()) {
 		}
 	}
 }
+
+// TestOnlyAuthors counts the authors that the pipeline holds something of.
+func (p *Pipeline) TestOnlyAuthors() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return len(p.authors)
+}

@@ -39,21 +39,60 @@ func newAuthor(t testing.TB, seed uint64) *author {
 // run returns the next n updates of a, each with a change of size bytes.
 func (a *author) run(n, size int) *wire.UnverifiedRun {
 	a.t.Helper()
-	entries := make([]wire.Entry, n)
-	for i := range entries {
-		entries[i] = wire.Entry{Time: a.head.Seq + uint64(i), Kind: wire.KindChange, Channel: "kv", Change: make([]byte, size)}
-	}
-	d, err := wire.NewDraft(topic, a.head, entries...)
-	if err != nil {
-		a.t.Fatal(err)
-	}
-	data := keys.SignedData(wire.NamespaceUpdate, sha256.Sum256(d.Message()))
-	r, err := d.Seal(a.key, keys.MarshalSignature("ssh-ed25519", ed25519.Sign(a.priv, data)))
-	if err != nil {
-		a.t.Fatal(err)
-	}
+	r := a.runAfter(a.head, n, size)
 	a.head = r.End()
 	return parse(a.t, r.Body())
+}
+
+func (a *author) runAfter(prev wire.Ref, n, size int) *wire.Run {
+	a.t.Helper()
+	entries := make([]wire.Entry, n)
+	for i := range entries {
+		entries[i] = wire.Entry{Time: prev.Seq + uint64(i), Kind: wire.KindChange, Channel: "kv", Change: make([]byte, size)}
+	}
+	d, err := wire.NewDraft(topic, prev, entries...)
+	if err != nil {
+		a.t.Fatal(err)
+	}
+	r, err := d.Seal(a.key, a.sign(wire.NamespaceUpdate, d.Message()))
+	if err != nil {
+		a.t.Fatal(err)
+	}
+	return r
+}
+
+func (a *author) sign(namespace string, message []byte) []byte {
+	data := keys.SignedData(namespace, sha256.Sum256(message))
+	return keys.MarshalSignature("ssh-ed25519", ed25519.Sign(a.priv, data))
+}
+
+// says returns a head of a's newest update.
+func (a *author) says(issued uint64) *wire.UnverifiedHead {
+	a.t.Helper()
+	h, err := wire.SealHead(topic, a.head, issued, a.key, a.sign(wire.NamespaceHead, wire.HeadMessage(topic, a.head, issued)))
+	if err != nil {
+		a.t.Fatal(err)
+	}
+	u, err := wire.ParseHead(topic, h.Body())
+	if err != nil {
+		a.t.Fatal(err)
+	}
+	return u
+}
+
+// forks returns the proof of two histories that part behind a's newest update. The
+// first has n updates, the second one.
+func (a *author) forks(n int) *wire.UnverifiedProof {
+	a.t.Helper()
+	p, err := wire.NewProof(a.runAfter(a.head, n, 10), a.runAfter(a.head, 1, 11), a.head.Seq+1)
+	if err != nil {
+		a.t.Fatal(err)
+	}
+	u, err := wire.ParseProof(topic, p.Body())
+	if err != nil {
+		a.t.Fatal(err)
+	}
+	return u
 }
 
 func parse(t testing.TB, body []byte) *wire.UnverifiedRun {
@@ -77,7 +116,7 @@ func flipped(t testing.TB, a *author, u *wire.UnverifiedRun) *wire.UnverifiedRun
 	return parse(t, body)
 }
 
-func submit(t testing.TB, p *verify.Pipeline, u *wire.UnverifiedRun, tag any) {
+func submit(t testing.TB, p *verify.Pipeline, u wire.Unverified, tag any) {
 	t.Helper()
 	if err := p.Submit(t.Context(), verify.NewRequest(u, keys.PublicKey{}), tag); err != nil {
 		t.Fatalf("Submit: %v", err)

@@ -36,11 +36,11 @@ type Config struct {
 	Workers int // checks at the same time; default GOMAXPROCS
 
 	// What flows: submitted, and the result not yet taken. One author uses an eighth.
-	MaxRuns  int   // default 1024
+	MaxRuns  int   // statements; default 1024
 	MaxBytes int64 // with what parsing adds; default 64 MiB
 
 	// What waits because a look-up failed or is slow.
-	MaxWaitingRuns      int   // default 4096; one author uses a sixteenth
+	MaxWaitingRuns      int   // statements; default 4096; one author uses a sixteenth
 	MaxWaitingBytes     int64 // default 64 MiB
 	MaxWaitingPerAuthor int64 // in bytes; default 4 MiB
 

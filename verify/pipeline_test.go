@@ -62,6 +62,14 @@ func TestCallback(t *testing.T) {
 			done(verify.Accept, nil)
 			panic("too late")
 		}, verify.Accept, nil},
+		{"goexit", func(context.Context, *author, *verify.Request, func(verify.Verdict, error)) {
+			runtime.Goexit()
+		}, 0, verify.ErrPanic},
+		{"goexit after the answer", func(_ context.Context, a *author, r *verify.Request, done func(verify.Verdict, error)) {
+			_ = r.Check(a.key)
+			done(verify.Accept, nil)
+			runtime.Goexit()
+		}, verify.Accept, nil},
 		{"silence", func(context.Context, *author, *verify.Request, func(verify.Verdict, error)) {}, 0, verify.ErrSilent},
 		{"blocks by its context", func(ctx context.Context, a *author, r *verify.Request, done func(verify.Verdict, error)) {
 			<-ctx.Done()
@@ -109,6 +117,30 @@ func TestPanicValueIsNamed(t *testing.T) {
 		if w, _ := p.WaitingFor(a.key.ID()); w.Err == nil || !strings.Contains(w.Err.Error(), "out of cheese") {
 			t.Errorf("got %v", w.Err)
 		}
+	})
+}
+
+// TestGoexitStrandsNobody checks that an author whose Func has ended its goroutine goes
+// on, in order, when the Func does better.
+func TestGoexitStrandsNobody(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := newAuthor(t, 1)
+		calls := 0
+		p := verify.New(func(_ context.Context, r *verify.Request, done func(verify.Verdict, error)) {
+			if calls++; calls%3 != 0 {
+				runtime.Goexit()
+			}
+			done(verify.Accept, r.Check(a.key))
+		}, verify.Config{})
+		for range 5 {
+			submit(t, p, a.run(1, 10), nil)
+		}
+		for i := range uint64(5) {
+			want(t, <-p.Results(), verify.Accept, i+1, nil)
+		}
+		submit(t, p, a.run(1, 10), nil)
+		synctest.Wait()
+		p.Close() // waits for the goroutine that goes on; synctest fails when one is left
 	})
 }
 
@@ -312,24 +344,48 @@ func TestClose(t *testing.T) {
 	})
 }
 
-// TestGone checks that an author whose queue is empty leaves nothing behind.
+// TestGone checks that an author whose queue is empty leaves nothing behind: no
+// goroutine, no memory and no account.
 func TestGone(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		p := verify.New(verify.AnyKey(), verify.Config{})
+		gate := make(chan struct{})
+		p := verify.New(func(ctx context.Context, r *verify.Request, done func(verify.Verdict, error)) {
+			<-gate
+			verify.AnyKey()(ctx, r, done)
+		}, verify.Config{})
 		defer p.Close()
-		before := runtime.NumGoroutine()
-		for i := range 50 {
+		const authors = 10 // whose results fit the channel
+		for i := range authors {
 			a := newAuthor(t, uint64(i))
 			if err := p.Submit(t.Context(), verify.NewRequest(a.run(1, 10), a.key), nil); err != nil {
 				t.Fatal(err)
 			}
+		}
+		synctest.Wait()
+		if n, known := working(), p.TestOnlyAuthors(); n != authors || known != authors {
+			t.Fatalf("%d goroutines and %d authors, while %d are at work", n, known, authors)
+		}
+		close(gate)
+		for range authors {
 			<-p.Results()
 		}
 		synctest.Wait()
-		if n := runtime.NumGoroutine(); n > before {
-			t.Errorf("%d goroutines more than before", n-before)
+		if n, known := working(), p.TestOnlyAuthors(); n != 0 || known != 0 {
+			t.Errorf("%d goroutines and %d authors are left", n, known)
 		}
 	})
+}
+
+// working counts the goroutines of pipelines. The process has others, which come and
+// go as they like.
+func working() (n int) {
+	buf := make([]byte, 1<<20)
+	for stack := range strings.SplitSeq(string(buf[:runtime.Stack(buf, true)]), "\n\n") {
+		if strings.Contains(stack, "verify.(*Pipeline).") {
+			n++
+		}
+	}
+	return n
 }
 
 // TestExactlyOnce submits from many goroutines under a keystore that fails at random.

@@ -45,9 +45,11 @@ var (
 	ErrKeystore = errors.New("verify: the keystore returned a wrong key")
 	// ErrSilent is wrapped when no answer came within Config.Silence.
 	ErrSilent = errors.New("verify: no answer in time")
-	// ErrPanic is wrapped when a Func panicked.
+	// ErrPanic is wrapped when a Func panicked, or ended the goroutine it was called in.
 	ErrPanic = errors.New("verify: panic")
 )
+
+var errGoexit = fmt.Errorf("%w in the callback: it has called runtime.Goexit", ErrPanic)
 
 // Request asks for a verdict on one statement.
 type Request struct {

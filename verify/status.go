@@ -9,7 +9,7 @@ import (
 // Counts says how much waits for the keystore.
 type Counts struct {
 	Authors int
-	Runs    int
+	Runs    int   // statements
 	Bytes   int64 // with what parsing adds
 }
 
@@ -31,7 +31,7 @@ type AuthorWaiting struct {
 	Since    time.Time
 	Attempts int   // that have failed for the statement that is first
 	Err      error // of the last one; ErrSilent while the first is only slow
-	Runs     int
+	Runs     int   // statements
 	Bytes    int64
 }
 

@@ -94,6 +94,9 @@ func ParseHead(topic string, body []byte) (*UnverifiedHead, error) {
 	return u, nil
 }
 
+// UnverifiedBody returns the encoding as it came.
+func (u *UnverifiedHead) UnverifiedBody() []byte { return u.body() }
+
 // Fingerprint returns the SHA-256 of the whole head with its signature.
 func (u *UnverifiedHead) Fingerprint() [sha256.Size]byte { return sha256.Sum256(u.body()) }
 

@@ -268,6 +268,12 @@ func (u *UnverifiedRun) UnverifiedEnd() Ref {
 	return Ref{u.author, u.Last(), hs[len(hs)-1]}
 }
 
+// UnverifiedRef returns the place and hash that the run would give the update of that
+// seq, which is one of its own.
+func (u *UnverifiedRun) UnverifiedRef(seq uint64) Ref {
+	return Ref{u.author, seq, u.hashes()[seq-u.first]}
+}
+
 // Open verifies the run: k must hash to the author's id and have signed the last
 // header. It is the only way from foreign bytes to a Run.
 func (u *UnverifiedRun) Open(k keys.PublicKey) (*Run, error) {
