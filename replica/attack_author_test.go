@@ -3,7 +3,6 @@ package replica_test
 import (
 	"context"
 	"errors"
-	"fmt"
 	"slices"
 	"sync"
 	"testing"
@@ -184,36 +183,6 @@ func eraseByRelay(t *testing.T, x *wiretest.Author) {
 	p.wait(t, "refused", rejected(nil))
 	link.run(whole)
 	p.reach(t, x.ID(), 1)
-}
-
-func forkFrozen(t *testing.T, x *wiretest.Author) {
-	for _, length := range []int{1, 2, 3} { // the other branch: shorter, as long, longer
-		t.Run(fmt.Sprint(length), func(t *testing.T) {
-			p := open(t, "p", nil)
-			one := x.Chain(topic, x.Start(), 1)[0]
-			ours := x.Chain(topic, one.End(), 2)[0]
-			entries := []wire.Entry{wiretest.Change(9, "test", "other"), wiretest.Change(9, "test", "branch"), wiretest.Change(9, "test", "!")}
-			theirs := x.Run(topic, one.End(), entries[:length]...)
-			link := dial(t, p)
-			link.key(x)
-			link.run(one, ours)
-			p.reach(t, x.ID(), 3)
-			link.run(theirs)
-			p.wait(t, "forked", ofKind(replica.Forked))
-			if e, _ := p.Explain(t.Context(), x.ID(), 0); e.State != replica.StateForked {
-				t.Errorf("the author is %v, want forked", e.State)
-			}
-			link.run(x.Chain(topic, ours.End(), 1)...)
-			p.wait(t, "refused", rejected(nil))
-			if got := p.Clock()[x.ID()].Seq; got != 3 {
-				t.Errorf("a frozen author moved to %d", got)
-			}
-			again := open(t, "p", func(c *replica.Config) { c.Store = p.store })
-			if e, _ := again.Explain(t.Context(), x.ID(), 0); e.State != replica.StateForked {
-				t.Errorf("after a restart the author is %v, want forked", e.State)
-			}
-		})
-	}
 }
 
 func newerKind(t *testing.T, x *wiretest.Author) {

@@ -45,7 +45,6 @@ func TestAttack(t *testing.T) {
 		"fork-self":           func(t *testing.T) { forkSelf(t) },
 		"guard-lies":          func(t *testing.T) { synctest.Test(t, guardLies) },
 		"erase-by-relay":      func(t *testing.T) { eraseByRelay(t, x) },
-		"fork-frozen":         func(t *testing.T) { forkFrozen(t, x) },
 		"newer-kind":          func(t *testing.T) { newerKind(t, x) },
 	}
 	for name, attack := range attacks {

@@ -23,7 +23,10 @@ const (
 	StateWaiting State = "waiting" // the keystore is unavailable
 	StateGap     State = "gap"     // something before it is missing
 	StateParked  State = "parked"  // stored; its effect waits for its time
-	StateForked  State = "forked"  // the author has signed two histories and is frozen
+	StateBehind  State = "behind"  // the author has signed that there is more, and nobody has sent it
+	StateForked  State = "forked"  // the author has signed two histories: nothing counts from the first difference on
+	StateCut     State = "cut"     // an update of a forked author that does not count
+	StateQuota   State = "quota"   // the topic has as many authors as this node admits
 	StateRefused State = "refused" // refused; the reason says why and who brought it
 	StateNewer   State = "newer"   // needs a newer hearsay
 	StateUnseen  State = "unseen"  // nobody has offered it
@@ -36,6 +39,7 @@ type Explanation struct {
 	State    State       `json:"state"`
 	Reason   string      `json:"reason"`
 	Frontier wire.Ref    `json:"frontier"` // the author's last stored update
+	Word     *Word       `json:"word,omitempty"`
 	Channel  string      `json:"channel,omitempty"`
 	Time     *time.Time  `json:"time,omitempty"` // as the author dated it
 	Details  []string    `json:"details,omitempty"`
@@ -55,6 +59,11 @@ func (r *Replica) Explain(_ context.Context, id keys.NodeID, seq uint64) (Explan
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if a := r.authors[id]; a != nil && a.cut != nil && seq >= a.cut.seq {
+		x.State = StateCut
+		x.Reason = fmt.Sprintf("the author has signed two updates with seq %d: nothing of it counts from there on", a.cut.seq)
+		return x, nil
+	}
 	for _, ref := range slices.Backward(r.refused.newestLast()) {
 		if ref.author == id && ref.first <= seq && seq <= ref.last {
 			x.Details = append(x.Details, fmt.Sprintf("seq %d to %d from %s at %s: %s", ref.first, ref.last, ref.peer, ref.at.UTC().Format(time.RFC3339), ref.why))
@@ -63,7 +72,13 @@ func (r *Replica) Explain(_ context.Context, id keys.NodeID, seq uint64) (Explan
 			}
 		}
 	}
-	if a := r.authors[id]; x.State == StateGap && a != nil && a.gap != nil && seq > a.gap.seen || x.State == StateOK || x.State == StateParked {
+	a := r.authors[id]
+	switch {
+	case a != nil && a.word != nil && seq <= a.word.head.Ref().Seq && (x.State == StateOK || x.State == StateParked):
+		x.State, x.Reason = StateBehind, r.behindReasonLocked(a)
+	case x.State == StateBehind && seq > a.word.head.Ref().Seq,
+		x.State == StateGap && a.gap != nil && seq > a.gap.seen && (a.word == nil || seq > a.word.head.Ref().Seq),
+		x.State == StateOK, x.State == StateParked:
 		x.State, x.Reason = StateUnseen, fmt.Sprintf("no peer has offered it; the newest is %d", x.Frontier.Seq)
 	}
 	return x, nil
@@ -78,6 +93,13 @@ func (r *Replica) explainAuthor(id keys.NodeID) Explanation {
 		x.Frontier = a.frontier
 	}
 	x.State, x.Reason = r.stateLocked(id, a)
+	now := r.now()
+	if a != nil {
+		x.Word = r.wordLocked(a, now)
+		if since, stale := r.staleSinceLocked(id, a, now); stale {
+			x.Details = append(x.Details, "stale since "+since.Format(time.RFC3339)+": no signed head of it is newer, as far as the links bring")
+		}
+	}
 	if st := r.unknown[id]; st != nil {
 		x.Offered = st.key
 		x.Details = append(x.Details, fmt.Sprintf("offered %d times, last by %s at %s", st.count, st.peer, st.at.UTC().Format(time.RFC3339)))
@@ -92,24 +114,35 @@ func (r *Replica) stateLocked(id keys.NodeID, a *author) (State, string) {
 	}
 	if a == nil {
 		if st := r.unknown[id]; st != nil {
-			return StateUnknown, st.why
+			return st.state(), st.why
 		}
 		return StateUnseen, "nothing of this author has been offered"
 	}
 	switch {
-	case a.fork != nil:
-		return StateForked, fmt.Sprintf("the author has signed two histories; it is frozen at seq %d", a.frontier.Seq)
+	case a.cut != nil:
+		return StateForked, fmt.Sprintf("the author has signed two updates with seq %d: nothing of it counts from there on", a.cut.seq)
+	case a.doubt != nil:
+		return StateForked, fmt.Sprintf("the author has signed a second history, which differs at seq %d or below: where they part is being looked for, since %s, with %s",
+			a.doubt.at, a.doubt.since.UTC().Format(time.RFC3339), a.doubt.peer)
 	case !a.admitted:
 		return StateUnknown, "the author's key was withdrawn; its stored updates do not count"
 	case a.newer != nil:
 		return StateNewer, fmt.Sprintf("update %d is a %v: needs a newer hearsay", a.newer.seq, a.newer.kind)
 	case a.gap != nil:
 		return StateGap, fmt.Sprintf("seq %d is missing; up to %d was offered by %s, since %s", a.gap.want, a.gap.seen, a.gap.peer, a.gap.since.UTC().Format(time.RFC3339))
+	case a.word != nil && a.word.head.Ref().Seq > a.frontier.Seq:
+		return StateBehind, r.behindReasonLocked(a)
 	}
 	if n, earliest := r.models.waits.of(id); n > 0 {
 		return StateParked, fmt.Sprintf("%d updates wait for their time, the first until %s", n, formatTime(earliest))
 	}
 	return StateOK, fmt.Sprintf("%d updates stored", a.frontier.Seq)
+}
+
+func (r *Replica) behindReasonLocked(a *author) string {
+	h := a.word.head
+	return fmt.Sprintf("the author signed at %s that it has written up to seq %d; %d is missing, and no peer has sent it",
+		instant(h.Issued()).Format(time.RFC3339), h.Ref().Seq, a.frontier.Seq+1)
 }
 
 // explainStored adds what the store says of an update that it has.
@@ -146,6 +179,9 @@ type AuthorStatus struct {
 	Seq    uint64      `json:"seq"`
 	State  State       `json:"state"`
 	Reason string      `json:"reason,omitempty"`
+	Word   *Word       `json:"word,omitempty"` // its newest signed head
+	Stale  time.Time   `json:"stale,omitzero"` // when it was last known to be alive, if that is long ago
+	Cut    uint64      `json:"cut,omitempty"`  // the seq from which on nothing counts, of a forked author
 }
 
 // Counts are a replica's totals. Applied counts the updates in the store that
@@ -164,31 +200,45 @@ type Status struct {
 	Counts  Counts
 	// Write is why LocalUpdate does not write now, nil if it does.
 	Write error
+	// Current says that all that living authors have signed is here; NotCurrent, why that
+	// is not known.
+	Current    bool
+	NotCurrent string
+	// Rebuild is set while the models show what does not count any more.
+	Rebuild *RebuildStatus
 }
 
 // Status returns the state of all known authors, ascending by id.
 func (r *Replica) Status() Status {
 	var s Status
+	now := r.now()
 	r.mu.Lock()
+	s.Current, s.NotCurrent = r.currentLocked(now)
 	for id, a := range r.authors {
 		state, why := r.stateLocked(id, a)
-		s.Authors = append(s.Authors, AuthorStatus{id, r.cfg.Topic, a.frontier.Seq, state, why})
+		x := AuthorStatus{ID: id, Topic: r.cfg.Topic, Seq: a.frontier.Seq, State: state, Reason: why, Word: r.wordLocked(a, now)}
+		x.Stale, _ = r.staleSinceLocked(id, a, now)
+		if a.cut != nil {
+			x.Cut = a.cut.seq
+		}
+		s.Authors = append(s.Authors, x)
 		n, _ := r.models.waits.of(id)
 		s.Counts.Parked += uint64(n)
 	}
 	for id := range r.unknown {
 		state, why := r.stateLocked(id, nil)
-		s.Authors = append(s.Authors, AuthorStatus{id, r.cfg.Topic, 0, state, why})
+		s.Authors = append(s.Authors, AuthorStatus{ID: id, Topic: r.cfg.Topic, State: state, Reason: why})
 	}
 	r.mu.Unlock()
 	for _, id := range r.pipe.WaitingAuthors() {
 		if !slices.ContainsFunc(s.Authors, func(a AuthorStatus) bool { return a.ID == id }) {
-			s.Authors = append(s.Authors, AuthorStatus{id, r.cfg.Topic, 0, StateWaiting, "its runs wait for the keystore"})
+			s.Authors = append(s.Authors, AuthorStatus{ID: id, Topic: r.cfg.Topic, State: StateWaiting, Reason: "its runs wait for the keystore"})
 		}
 	}
 	slices.SortFunc(s.Authors, func(a, b AuthorStatus) int { return a.ID.Compare(b.ID) })
 	s.Counts.Applied, s.Counts.Rejected = r.counts.applied.Load(), r.counts.rejected.Load()
 	s.Counts.Ignored, s.Counts.Waiting = r.counts.ignored.Load(), uint64(r.pipe.Waiting().Runs)
+	s.Rebuild = r.models.rebuilds.status()
 	s.Write = r.guard.status()
 	if err := r.storeTrouble.Load(); err != nil && *err != nil && s.Write == nil {
 		s.Write = *err

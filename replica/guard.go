@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"sync"
 	"time"
+
+	"github.com/hearsaynet/hearsay/replica/wire"
 )
 
 // Guard protects the own author from a store that may have forgotten some of its
@@ -30,7 +32,7 @@ var (
 	// ErrWritesElsewhere: a peer showed a valid update of our key that this store lacks.
 	ErrWritesElsewhere = errors.New("replica: this key writes elsewhere: stop the other node, then restart this one")
 	// ErrForked: the own key has signed two histories. Nothing repairs that; use a new key.
-	ErrForked = errors.New("replica: this key has signed two histories and is frozen: make a new key")
+	ErrForked = errors.New("replica: this key has signed two histories, because two stores wrote with it: what it wrote from there on counts nowhere any more; make a new key")
 	// ErrReadOnly: the replica has no Signer.
 	ErrReadOnly = errors.New("replica: no signer: this replica only reads and relays")
 )
@@ -45,6 +47,7 @@ type guard struct {
 	answered  bool
 	claim     uint64 // the highest own seq that a peer claims and has not proved
 	claimed   time.Time
+	signed    uint64 // the highest own seq that a signed head states
 	elsewhere error
 	changed   chan struct{} // closed and replaced when something above changes
 }
@@ -59,8 +62,10 @@ func (g *guard) init(r *Replica) {
 		g.awaited[p] = true
 	}
 	g.changed = make(chan struct{})
-	if a := r.authors[r.self]; a != nil && a.fork != nil {
-		g.elsewhere = ErrForked
+	if a := r.authors[r.self]; a != nil && a.cut != nil {
+		g.elsewhere = fmt.Errorf("%w (from seq %d on)", ErrForked, a.cut.seq)
+	} else if a != nil && a.word != nil && a.word.head.Ref().Seq > a.frontier.Seq {
+		g.open, g.signed = false, a.word.head.Ref().Seq // our own head says that the store has lost something
 	}
 	if g.open && c.Confirmed != nil {
 		c.Confirmed()
@@ -102,6 +107,12 @@ func (g *guard) stateLocked(now time.Time) (allowed bool, again time.Duration, e
 		return true, 0, nil
 	}
 	late := now.Sub(g.opened) >= guardWait
+	if own := g.r.ownFrontier().Seq; g.signed > own {
+		if late {
+			return false, 0, fmt.Errorf("%w (its own signed head says seq %d, this store has %d)", ErrUnconfirmed, g.signed, own)
+		}
+		return false, guardWait - now.Sub(g.opened), nil
+	}
 	if g.claim > g.r.ownFrontier().Seq && now.Sub(g.claimed) < guardWait {
 		return false, guardWait - now.Sub(g.claimed), nil
 	}
@@ -151,18 +162,50 @@ func (g *guard) peerClaims(seq uint64) {
 func (g *guard) foreignOwn() {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if g.open && g.elsewhere == nil {
-		g.elsewhere = ErrWritesElsewhere
+	if g.open {
+		g.stopLocked(ErrWritesElsewhere)
+	} else {
 		g.notifyLocked()
-		g.r.trouble("local author", ErrWritesElsewhere)
 	}
 }
 
-func (g *guard) forked() {
+// ownHead is called with a verified head of our own key that we did not sign since we
+// opened. If it was signed since then, or says what the store does not, another node
+// is at work with this key.
+func (g *guard) ownHead(h *wire.Head, frontier uint64, same bool) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.elsewhere = ErrForked
-	g.notifyLocked()
+	seq := h.Ref().Seq
+	switch {
+	case !same:
+		g.stopLocked(fmt.Errorf("%w (it has signed another update with seq %d)", ErrWritesElsewhere, seq))
+	case instant(h.Issued()).After(g.opened):
+		g.stopLocked(ErrWritesElsewhere)
+	case seq > frontier && g.open:
+		g.stopLocked(fmt.Errorf("%w (it has written up to seq %d, this store has %d: was it restored from a backup?)", ErrWritesElsewhere, seq, frontier))
+	case seq > frontier:
+		g.signed = max(g.signed, seq)
+		g.notifyLocked()
+	}
+}
+
+// stopLocked ends writing until the replica is opened again.
+func (g *guard) stopLocked(why error) {
+	if g.elsewhere == nil {
+		g.elsewhere = why
+		g.notifyLocked()
+		g.r.trouble("local author", why)
+	}
+}
+
+// forked is called when the own key has signed two updates of this seq or below.
+func (g *guard) forked(seq uint64) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if !errors.Is(g.elsewhere, ErrForked) {
+		g.elsewhere = nil
+	}
+	g.stopLocked(fmt.Errorf("%w (from seq %d on)", ErrForked, seq))
 }
 
 // status returns why writing is refused or waits, nil when it is allowed.

@@ -46,7 +46,11 @@ func (r *Replica) historyByAuthor(after Clock) iter.Seq2[Update, error] {
 				yield(Update{}, err)
 				return
 			}
+			frontier := r.frontier(run.Author()).Seq // a cut may fall into the run
 			for i := range run.Entries() {
+				if run.First()+uint64(i) > frontier {
+					break
+				}
 				if !yield(r.update(run, i), nil) {
 					return
 				}
@@ -115,12 +119,17 @@ func keysOf(c Clock) iter.Seq[keys.NodeID] {
 	}
 }
 
-// Export writes the stored runs of admitted authors as one file (see
-// wire.ExportWriter), and returns what it wrote: each author's last update.
+// Export writes the fork proofs and stored runs of admitted authors as one file (see
+// wire.ExportWriter), and returns what it wrote: each author's last update that counts.
 func (r *Replica) Export(w io.Writer) (Clock, error) {
 	out, err := wire.NewExportWriter(w, Agent, r.cfg.Topic)
 	if err != nil {
 		return nil, fmt.Errorf("replica: export: %w", err)
+	}
+	for _, proof := range r.Proofs() {
+		if err := out.Write(proof); err != nil {
+			return nil, fmt.Errorf("replica: export: %w", err)
+		}
 	}
 	wrote := Clock{}
 	for run, err := range r.runs(nil) {
@@ -131,6 +140,9 @@ func (r *Replica) Export(w io.Writer) (Clock, error) {
 			return nil, fmt.Errorf("replica: export: %w", err)
 		}
 		wrote[run.Author()] = run.End()
+		if end := r.frontier(run.Author()); end.Seq < run.Last() { // a cut falls into it
+			wrote[run.Author()] = end
+		}
 	}
 	if err := out.Close(); err != nil {
 		return nil, fmt.Errorf("replica: export: %w", err)
@@ -138,14 +150,15 @@ func (r *Replica) Export(w io.Writer) (Clock, error) {
 	return wrote, nil
 }
 
-// ImportResult is what became of an import file's runs.
+// ImportResult is what became of what an import file holds.
 type ImportResult struct {
 	Runs, Updates uint64 // of this topic, in the file
+	Proofs        uint64 // of forks
 	Refused       uint64 // updates that were refused
 	First         error  // why the first of them was
 }
 
-// Import takes the runs of an export file in through the same door as any peer's. It
+// Import takes the statements of an export file in through the same door as any peer's. It
 // returns when each has a verdict, or the context ends. An error means that the rest
 // of the file was not read; what came before it is in.
 func (r *Replica) Import(ctx context.Context, file io.Reader) (ImportResult, error) {
@@ -188,29 +201,39 @@ func (imp *importer) read(ctx context.Context, r *Replica, in *wire.ExportReader
 		if err != nil {
 			return fmt.Errorf("replica: import: %w", err)
 		}
-		u, ok := s.(*wire.UnverifiedRun)
-		if !ok || u.Topic() != r.cfg.Topic {
+		if s.Topic() != r.cfg.Topic {
 			continue
 		}
+		item := &imported{importer: imp}
 		imp.mu.Lock()
-		imp.res.Runs++
-		imp.res.Updates += uint64(u.Len())
+		switch s := s.(type) {
+		case *wire.UnverifiedRun:
+			item.updates = uint64(s.Len())
+			imp.res.Runs++
+			imp.res.Updates += item.updates
+		case *wire.UnverifiedProof:
+			imp.res.Proofs++
+		}
 		imp.mu.Unlock()
 		imp.pending.Add(1)
-		if err := r.offer(ctx, u, key, &importRun{imp, uint64(u.Len())}); err != nil {
+		if err := r.offer(ctx, s, key, item); err != nil {
 			return fmt.Errorf("replica: import: %w", err)
 		}
 	}
 }
 
-type importRun struct {
+// imported is the source of one statement of an import file.
+type imported struct {
 	*importer
 	updates uint64
 }
 
-func (i *importRun) name() string { return "import" }
+func (i *imported) name() string                     { return "import" }
+func (i *imported) id() keys.NodeID                  { return keys.NodeID{} }
+func (i *imported) agreed(keys.NodeID, uint64)       {}
+func (i *imported) contradicted(keys.NodeID, uint64) {} // a file answers no questions
 
-func (i *importRun) verdict(err error, _ bool) {
+func (i *imported) verdict(err error, _ bool) {
 	defer i.pending.Done()
 	if err == nil {
 		return

@@ -13,24 +13,26 @@ import (
 	"github.com/hearsaynet/hearsay/verify"
 )
 
-// recordFork keeps a run that contradicts the stored history of its author.
-const recordFork = "fork"
-
-// delivery is a run on its way through Verify, and who brought it.
+// delivery is a statement on its way through Verify, and who brought it.
 type delivery struct{ from []source }
 
-// source is where a run came from.
+// source is where a statement came from.
 type source interface {
 	// name says it to a person.
 	name() string
-	// verdict tells it what became of a run that it brought. charge is set when the
-	// fault is its own.
+	// id is its node id if it has proved one.
+	id() keys.NodeID
+	// verdict tells it what became of a statement that it brought. charge is set when
+	// the fault is its own.
 	verdict(err error, charge bool)
+	// agreed tells it that a run which it brought is ours, up to seq.
+	agreed(author keys.NodeID, seq uint64)
+	// contradicted tells it that its history of an author is not ours at seq.
+	contradicted(author keys.NodeID, seq uint64)
 }
 
 // The reasons for refusing a run that Verify accepted, or never saw.
 var (
-	errFrozen   = errors.New("the author has signed two histories and is frozen")
 	errNewer    = errors.New("needs a newer hearsay")
 	errAbsent   = errors.New("a change is missing and no erasure by its author explains it")
 	errTooMany  = errors.New("the topic has as many authors as this node admits")
@@ -38,19 +40,18 @@ var (
 	errGap      = errors.New("updates before it are missing")
 )
 
-// offer is the one door for runs: live, resync, import and relay. It blocks while
-// verification is behind. The source hears the verdict later, exactly once.
-func (r *Replica) offer(ctx context.Context, u *wire.UnverifiedRun, offered keys.PublicKey, from source) error {
+// offer is the one door for runs, heads and proofs: live, resync, import and relay. It
+// blocks while verification is behind. The source hears the verdict later, exactly once.
+func (r *Replica) offer(ctx context.Context, u wire.Unverified, offered keys.PublicKey, from source) error {
 	print := u.Fingerprint()
 	if r.recent.has(print) {
 		from.verdict(nil, false)
 		return nil
 	}
-	done, err := r.precheck(u, print, offered, from)
-	if done || err != nil {
-		return err
+	if r.fly(u.Author(), print, from, false) || r.precheck(u, offered, from) || r.fly(u.Author(), print, from, true) {
+		return nil
 	}
-	err = r.pipe.Submit(ctx, verify.NewRequest(u, offered), print)
+	err := r.pipe.Submit(ctx, verify.NewRequest(u, offered), print)
 	if err == nil {
 		return nil
 	}
@@ -67,54 +68,86 @@ func (r *Replica) offer(ctx context.Context, u *wire.UnverifiedRun, offered keys
 	return err
 }
 
-// precheck settles what needs no signature check, and enters the run in the table
-// of runs in flight otherwise. Nothing else changes because of it.
-func (r *Replica) precheck(u *wire.UnverifiedRun, print [32]byte, offered keys.PublicKey, from source) (done bool, err error) {
+// fly adds a source to the statement in flight with this fingerprint, and reports
+// whether there is one; else, if it starts, it enters it in the table.
+func (r *Replica) fly(id keys.NodeID, print [32]byte, from source, starts bool) bool {
 	r.mu.Lock()
+	defer r.mu.Unlock()
 	if d := r.inflight[print]; d != nil {
 		d.from = append(d.from, from)
-		r.mu.Unlock()
-		return true, nil
+		return true
 	}
+	if starts {
+		r.inflight[print] = &delivery{[]source{from}}
+		r.flying[id]++
+	}
+	return false
+}
+
+// precheck settles what needs no signature check. Nothing is decided by it but that
+// this copy is not needed.
+func (r *Replica) precheck(u wire.Unverified, offered keys.PublicKey, from source) (done bool) {
+	switch u := u.(type) {
+	case *wire.UnverifiedHead:
+		done = r.precheckHead(u, from)
+	case *wire.UnverifiedProof:
+		r.mu.Lock()
+		a := r.authors[u.Author()]
+		done = a != nil && a.cut != nil && a.cut.seq <= u.UnverifiedSeq() || a == nil && r.fullLocked(u.Author())
+		r.mu.Unlock()
+	case *wire.UnverifiedRun:
+		return r.precheckRun(u, offered, from)
+	}
+	if done {
+		from.verdict(nil, false)
+	}
+	return done
+}
+
+func (r *Replica) precheckRun(u *wire.UnverifiedRun, offered keys.PublicKey, from source) (done bool) {
+	r.mu.Lock()
 	a := r.authors[u.Author()]
 	if why := r.refusalLocked(a, u); why != nil {
 		r.refuseLocked(u, offered, from, why)
 		r.mu.Unlock()
 		from.verdict(why, false)
-		return true, nil
+		return true
 	}
-	var frontier wire.Ref
-	if a != nil {
-		frontier = a.frontier
-		if u.First() > frontier.Seq+1 && r.flying[u.Author()] == 0 {
-			r.gapLocked(a, u.First(), u.Last(), from.name())
-			r.mu.Unlock()
-			from.verdict(errGap, false)
-			r.ask(u.Author())
-			return true, nil
-		}
+	if a == nil {
+		r.mu.Unlock()
+		return false
 	}
+	if u.First() > a.frontier.Seq+1 && r.flying[u.Author()] == 0 {
+		r.gapLocked(a, u.First(), u.Last(), from.name())
+		r.mu.Unlock()
+		from.verdict(errGap, false)
+		r.ask(u.Author())
+		return true
+	}
+	last := u.Last()
+	if a.reached() {
+		last = min(last, a.frontier.Seq)
+	}
+	compare := u.First() <= last && last <= a.frontier.Seq
 	r.mu.Unlock()
+	if !compare {
+		return false
+	}
+	have, err := r.refAt(u.Author(), last)
+	if err != nil {
+		r.trouble("compare a replayed run", err)
+	}
+	if err == nil && have != u.UnverifiedRef(last) {
+		return false
+	}
+	from.agreed(u.Author(), last)
+	from.verdict(nil, false)
+	return true
+}
 
-	if u.Last() <= frontier.Seq {
-		same, err := r.stores(u)
-		if err != nil {
-			r.trouble("compare a replayed run", err)
-		}
-		if same || err != nil {
-			from.verdict(nil, false)
-			return true, nil
-		}
-	}
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if d := r.inflight[print]; d != nil {
-		d.from = append(d.from, from)
-		return true, nil
-	}
-	r.inflight[print] = &delivery{[]source{from}}
-	r.flying[u.Author()]++
-	return false, nil
+// fullLocked reports whether the topic has no room for a new author.
+func (r *Replica) fullLocked(id keys.NodeID) bool {
+	return r.cfg.Keystore == nil && id != r.self && len(r.authors) >= r.cfg.MaxAuthors
 }
 
 // landedLocked takes a run out of the table of runs in flight.
@@ -138,9 +171,9 @@ func (r *Replica) droppedLocked(id keys.NodeID) {
 // refusalLocked says why a run need not be verified.
 func (r *Replica) refusalLocked(a *author, u *wire.UnverifiedRun) error {
 	switch {
-	case a != nil && a.fork != nil:
-		return errFrozen
-	case a == nil && r.cfg.Keystore == nil && u.Author() != r.self && len(r.authors) >= r.cfg.MaxAuthors:
+	case a != nil && a.cut != nil && u.First() >= a.cut.seq:
+		return errCut
+	case a == nil && r.fullLocked(u.Author()):
 		return errTooMany
 	}
 	for _, e := range u.UnverifiedEntries() {
@@ -149,13 +182,6 @@ func (r *Replica) refusalLocked(a *author, u *wire.UnverifiedRun) error {
 		}
 	}
 	return nil
-}
-
-// stores reports whether the stored history has u's last update.
-func (r *Replica) stores(u *wire.UnverifiedRun) (bool, error) {
-	end := u.UnverifiedEnd()
-	have, err := r.refAt(u.Author(), end.Seq)
-	return have == end, err
 }
 
 // refAt returns the stored update of that seq.
@@ -223,14 +249,21 @@ func (r *Replica) settleLoop(batches <-chan []verify.Result) {
 type settlement struct {
 	runs     []*wire.Run              // to append, contiguous
 	ends     map[keys.NodeID]wire.Ref // where they lead
-	forks    []*wire.Run              // to compare with the stored history
+	others   []other                  // verified, and not to append
 	asks     []keys.NodeID
 	outcomes []outcome
 }
 
-// outcome is what became of one run.
+// other is a verified statement that moves no frontier: a head, a proof, or a run
+// that is to be compared with the stored history.
+type other struct {
+	statement wire.Statement
+	from      []source
+}
+
+// outcome is what became of one statement.
 type outcome struct {
-	run    *wire.UnverifiedRun
+	of     wire.Unverified
 	print  [32]byte
 	why    error // nil if it was taken, or was known
 	refuse bool  // remember why
@@ -251,13 +284,13 @@ func (r *Replica) settle(batch []verify.Result) {
 	r.mu.Unlock()
 
 	if len(s.runs) > 0 {
-		if r.storeUntilDone(s.runs...) != nil {
+		if r.storeUntilDone(s.runs...) != nil || r.cutAgain(s.ends) != nil {
 			return // closing
 		}
 		r.stored(s.runs, s.ends)
 	}
-	for _, run := range s.forks {
-		r.checkFork(run)
+	for _, o := range s.others {
+		r.take(o)
 	}
 	if _, ok := s.ends[r.self]; ok {
 		r.guard.foreignOwn()
@@ -270,14 +303,28 @@ func (r *Replica) settle(batch []verify.Result) {
 	}
 }
 
+// take handles what moves no frontier.
+func (r *Replica) take(o other) {
+	switch st := o.statement.(type) {
+	case *wire.Head:
+		r.takeHead(st, o.from)
+	case *wire.Proof:
+		if err := r.takeProof(st); err != nil && r.ctx.Err() == nil {
+			r.trouble("cut a forked author", err)
+		}
+	case *wire.Run:
+		r.compare(st, o.from)
+	}
+}
+
 // land ends a run's flight: only now can a copy of it, or a run that follows it, be
 // judged by the frontier.
 func (r *Replica) land(o outcome) {
 	r.mu.Lock()
-	d := r.landedLocked(o.run.Author(), o.print)
+	d := r.landedLocked(o.of.Author(), o.print)
 	if o.refuse {
 		for _, from := range d.from {
-			r.refuseLocked(o.run, keys.PublicKey{}, from, o.why)
+			r.refuseLocked(o.of, keys.PublicKey{}, from, o.why)
 		}
 	}
 	r.mu.Unlock()
@@ -289,11 +336,16 @@ func (r *Replica) land(o outcome) {
 // decideLocked checks a verdict again against frontier, fork and admission.
 func (r *Replica) decideLocked(s *settlement, res verify.Result) outcome {
 	id := res.Unverified.Author()
-	o := outcome{run: res.Unverified.(*wire.UnverifiedRun), print: res.Tag.([32]byte), why: res.Err}
+	o := outcome{of: res.Unverified, print: res.Tag.([32]byte), why: res.Err}
 	switch res.Verdict {
 	case verify.Accept:
-		o.why = r.acceptLocked(s, res.Verified.(*wire.Run), r.inflight[o.print])
-		o.refuse = o.why != nil && !errors.Is(o.why, errGap)
+		d := r.inflight[o.print]
+		if run, ok := res.Verified.(*wire.Run); ok {
+			o.why = r.acceptLocked(s, run, d)
+			o.refuse = o.why != nil && !errors.Is(o.why, errGap)
+		} else {
+			s.others = append(s.others, other{res.Verified, d.from})
+		}
 		if _, ok := r.dropped[id]; ok { // it waits no more: ask for the rest
 			delete(r.dropped, id)
 			s.asks = append(s.asks, id)
@@ -311,8 +363,8 @@ func (r *Replica) decideLocked(s *settlement, res verify.Result) outcome {
 func (r *Replica) acceptLocked(s *settlement, run *wire.Run, d *delivery) error {
 	a := r.authorLocked(run.Author(), run.Key())
 	switch {
-	case a.fork != nil:
-		return errFrozen
+	case a.cut != nil && run.First() >= a.cut.seq:
+		return errCut
 	case !a.admitted:
 		return errUnwanted
 	}
@@ -325,12 +377,12 @@ func (r *Replica) acceptLocked(s *settlement, run *wire.Run, d *delivery) error 
 		r.gapLocked(a, run.First(), run.Last(), d.from[0].name())
 		s.asks = append(s.asks, a.id)
 		return errGap
-	case run.Last() <= end.Seq:
-		s.forks = append(s.forks, run) // a copy, or a second history
+	case run.Last() <= end.Seq, a.reached():
+		s.others = append(s.others, other{run, d.from}) // a copy, or a second history
 		return nil
 	case refIn(run, end.Seq) != end:
-		s.forks = append(s.forks, run)
-		return errFrozen
+		s.others = append(s.others, other{run, d.from})
+		return errSecond
 	}
 	for i, e := range run.Entries() {
 		if e.Kind != wire.KindChange {
@@ -384,46 +436,6 @@ func (r *Replica) lanesLocked() []*lane {
 	return lanes
 }
 
-// fork is what is known of an author that has signed two histories.
-type fork struct {
-	seq uint64 // the first seq of the run that contradicts ours
-}
-
-// checkFork compares a verified run with the stored history, and freezes the author
-// when they differ.
-func (r *Replica) checkFork(run *wire.Run) {
-	r.mu.Lock()
-	frontier := r.authors[run.Author()].frontier
-	r.mu.Unlock()
-	seq := min(run.Last(), frontier.Seq)
-	have, err := r.refAt(run.Author(), seq)
-	if err != nil {
-		r.trouble("compare two histories", err)
-		return
-	}
-	if refIn(run, seq) == have {
-		return
-	}
-	if err := r.store.PutRecords(r.ctx, r.cfg.Topic, recordFork, store.Record{Author: run.Author(), Body: run.Body()}); err != nil {
-		r.trouble("keep the evidence of a fork", err)
-	}
-	r.mu.Lock()
-	a := r.authors[run.Author()]
-	news := a.fork == nil
-	if news {
-		a.fork = &fork{seq: run.First()}
-	}
-	r.mu.Unlock()
-	if !news {
-		return
-	}
-	if run.Author() == r.self {
-		r.guard.forked()
-	}
-	r.log.Error("an author has signed two histories and is frozen", "author", run.Author(), "seq", seq)
-	r.notices.send(Notice{Kind: Forked, Ref: have, Reason: "the author has signed another update with this seq, or before it"})
-}
-
 // ask asks all peers for what follows an author's frontier.
 func (r *Replica) ask(id keys.NodeID) {
 	r.mu.Lock()
@@ -456,7 +468,8 @@ func (r *Replica) missing() (ids []keys.NodeID) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for id, a := range r.authors {
-		if a.gap != nil && a.admitted && a.fork == nil {
+		behind := a.word != nil && a.word.head.Ref().Seq > a.frontier.Seq
+		if (a.gap != nil || behind || a.doubt != nil) && a.admitted && !a.reached() {
 			ids = append(ids, id)
 		}
 	}
@@ -486,6 +499,14 @@ type stranger struct {
 	peer  string
 	at    time.Time
 	count uint64
+	full  bool // the topic had no room for it
+}
+
+func (s *stranger) state() State {
+	if s.full {
+		return StateQuota
+	}
+	return StateUnknown
 }
 
 // refusal is one run that was refused, for Explain.
@@ -512,15 +533,29 @@ func (g *ring) add(x refusal) {
 	g.next = (g.next + 1) % maxRefusals
 }
 
-// refuseLocked remembers why a run was refused. Nothing is decided by it.
-func (r *Replica) refuseLocked(u *wire.UnverifiedRun, offered keys.PublicKey, from source, why error) {
-	r.counts.rejected.Add(uint64(u.Len()))
-	peer := from.name()
-	r.refused.add(refusal{u.Author(), u.First(), u.Last(), why.Error(), peer, r.now()})
-	if r.authors[u.Author()] == nil {
-		r.strangerLocked(u.Author(), offered, peer, why)
+// refuseLocked remembers why a statement was refused. Nothing is decided by it. An
+// author that is not admitted is remembered once for all its heads.
+func (r *Replica) refuseLocked(u wire.Unverified, offered keys.PublicKey, from source, why error) {
+	peer, id := from.name(), u.Author()
+	if r.authors[id] == nil {
+		r.strangerLocked(id, offered, peer, why)
 	}
-	r.notices.send(Notice{Kind: Rejected, Ref: wire.Ref{Author: u.Author(), Seq: u.First()}, Peer: peer, Reason: why.Error(), N: uint64(u.Len())})
+	x := refusal{author: id, peer: peer, at: r.now(), why: why.Error()}
+	n := uint64(0)
+	switch u := u.(type) {
+	case *wire.UnverifiedRun:
+		x.first, x.last, n = u.First(), u.Last(), uint64(u.Len())
+	case *wire.UnverifiedProof:
+		x.first, x.last, x.why = u.UnverifiedSeq(), u.UnverifiedSeq(), "a fork proof: "+x.why
+	case *wire.UnverifiedHead:
+		if errors.Is(why, keys.ErrUnknown) {
+			return
+		}
+		x.first, x.last, x.why = u.Ref().Seq, u.Ref().Seq, "a head: "+x.why
+	}
+	r.counts.rejected.Add(n)
+	r.refused.add(x)
+	r.notices.send(Notice{Kind: Rejected, Ref: wire.Ref{Author: id, Seq: x.first}, Peer: peer, Reason: x.why, N: n})
 }
 
 // strangerLocked remembers an author that is not admitted, the newest maxUnknown of them.
@@ -539,6 +574,6 @@ func (r *Replica) strangerLocked(id keys.NodeID, offered keys.PublicKey, peer st
 	if !offered.IsZero() && offered.ID() == id {
 		st.key = offered
 	}
-	st.why, st.peer, st.at = why.Error(), peer, r.now()
+	st.why, st.peer, st.at, st.full = why.Error(), peer, r.now(), errors.Is(why, errTooMany)
 	st.count++
 }

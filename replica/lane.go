@@ -27,6 +27,10 @@ type lane struct {
 	owed       map[keys.NodeID]uint64 // what its digests asked for and was not sent yet
 	unanswered []uint64               // the nonces of these digests
 	served     bool                   // a digest of it has been answered
+	accounts   map[keys.NodeID]*account
+	heads      []keys.NodeID // the authors whose heads are to be sent
+	proofs     []keys.NodeID // and whose proofs
+	began      time.Time
 
 	// What we asked.
 	listed   map[keys.NodeID]bool // the authors that our digest named, nil if all are wanted
@@ -35,6 +39,7 @@ type lane struct {
 	inflight int                  // runs from this peer without a verdict
 	drained  bool
 	asked    map[keys.NodeID]question
+	searches map[keys.NodeID]*search
 }
 
 // position is what a peer has of an author.
@@ -51,14 +56,19 @@ type question struct {
 func newLane(s *session, r *Replica, handle uint16) *lane {
 	return &lane{
 		s: s, r: r, mine: handle,
-		peer:   make(map[keys.NodeID]position),
-		queued: make(map[keys.NodeID]bool),
-		owed:   make(map[keys.NodeID]uint64),
-		asked:  make(map[keys.NodeID]question),
+		peer:     make(map[keys.NodeID]position),
+		queued:   make(map[keys.NodeID]bool),
+		owed:     make(map[keys.NodeID]uint64),
+		asked:    make(map[keys.NodeID]question),
+		accounts: make(map[keys.NodeID]*account),
+		searches: make(map[keys.NodeID]*search),
+		began:    time.Now(),
 	}
 }
 
 func (l *lane) name() string { return l.s.cfg.Name }
+
+func (l *lane) id() keys.NodeID { return l.s.cfg.Peer }
 
 // join makes the replica feed the lane, and asks the peer for all that is missing.
 func (l *lane) join() {
@@ -168,6 +178,7 @@ func (l *lane) answer(d *wire.Digest) error {
 		clear(l.peer)
 		clear(l.owed)
 	}
+	l.claimsLocked(d)
 	for _, ref := range d.Refs {
 		l.peer[ref.Author] = position{ref.Seq, ref.Hash}
 		if ref.Author == l.r.self {
@@ -178,6 +189,7 @@ func (l *lane) answer(d *wire.Digest) error {
 		return closing(wire.CloseBusy, "digests named more than %d authors", 2*maxDigestFrames*wire.MaxDigestRefs)
 	}
 	l.oweLocked(d, have)
+	l.oweStatementsLocked(d)
 	s.wakeWriter()
 	return nil
 }
@@ -206,15 +218,41 @@ func (l *lane) oweLocked(d *wire.Digest, have map[keys.NodeID]wire.Ref) {
 	l.served = true
 }
 
+// oweStatementsLocked queues the proofs and heads of the authors that a digest names.
+func (l *lane) oweStatementsLocked(d *wire.Digest) {
+	r := l.r
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	owe := func(id keys.NodeID, x *author) {
+		if x.cut != nil {
+			if l.peer[id].seq >= x.cut.seq {
+				l.account(id).proof = 0
+			}
+			l.enqueueProofLocked(id)
+		} else if x.word != nil {
+			l.enqueueHeadLocked(id)
+		}
+	}
+	if d.Unnamed == wire.UnnamedWanted {
+		for id, x := range r.authors {
+			owe(id, x)
+		}
+		return
+	}
+	for _, ref := range d.Refs {
+		if x := r.authors[ref.Author]; x != nil {
+			owe(ref.Author, x)
+		}
+	}
+}
+
 func (l *lane) oweAuthorLocked(ours wire.Ref) {
 	pos := l.peer[ours.Author]
 	switch {
 	case pos.seq < ours.Seq:
 		l.owed[ours.Author] = ours.Seq
 	case pos.seq == ours.Seq && pos.hash != (wire.Hash{}) && pos.hash != ours.Hash:
-		// Two histories: our newest update is the question which is the right one.
-		l.peer[ours.Author] = position{seq: ours.Seq - 1}
-		l.owed[ours.Author] = ours.Seq
+		l.owed[ours.Author] = ours.Seq // two histories: our newest run shows it
 	default:
 		return
 	}
@@ -243,12 +281,15 @@ func (l *lane) moved(ends map[keys.NodeID]wire.Ref) {
 	for id, end := range ends {
 		delete(l.asked, id)
 		pos, known := l.peer[id]
+		if known || l.all {
+			l.account(id).moved = true
+		}
 		switch {
 		case !known && !l.all:
 			if l.served {
 				l.introduceLocked(id)
 			}
-		case pos.seq < end.Seq:
+		case pos.seq < end.Seq && !l.account(id).differs:
 			l.enqueueLocked(id)
 		}
 	}
@@ -261,6 +302,8 @@ func (l *lane) received(u *wire.UnverifiedRun) {
 	l.s.mu.Lock()
 	defer l.s.mu.Unlock()
 	l.inflight++
+	a := l.account(u.Author())
+	a.claimed = max(a.claimed, u.Last())
 	if pos, known := l.peer[u.Author()]; known && pos.seq < u.Last() || !known && l.all {
 		l.peer[u.Author()] = position{seq: u.Last()}
 	}
@@ -344,6 +387,16 @@ func (r *Replica) keyOf(id keys.NodeID) keys.PublicKey {
 		return a.key
 	}
 	return keys.PublicKey{}
+}
+
+// frontiers returns how far the given authors go, ascending.
+func (r *Replica) frontiers(ids []keys.NodeID) []wire.Ref {
+	slices.SortFunc(ids, keys.NodeID.Compare)
+	refs := make([]wire.Ref, len(ids))
+	for i, id := range ids {
+		refs[i] = r.frontier(id)
+	}
+	return refs
 }
 
 func (r *Replica) frontier(id keys.NodeID) wire.Ref {

@@ -13,6 +13,9 @@ const (
 	// their key hashes to their id: ids cost nothing.
 	DefaultMaxAuthors = 10_000
 
+	// DefaultHeadInterval is how often an author signs how far it has written.
+	DefaultHeadInterval = 30 * time.Second
+
 	// maxPending bounds the changes that wait for a signature: four full runs.
 	maxPending      = 4 * 256
 	maxPendingBytes = 8 << 20
@@ -51,6 +54,12 @@ const (
 	// every author.
 	digestRate  = 20
 	digestBurst = 200
+	// What a link is sent again comes out of this budget, in bytes a second and at once.
+	resendRate  = 4 << 20
+	resendBurst = 64 << 20
+	// Proofs and heads that are sent before the next author's turn.
+	proofTurn = 8
+	headTurn  = 64
 	// maxUnanswered bounds the digests of a peer that wait for their Done.
 	maxUnanswered = 64
 	// The least time between two questions for one author on one link; it doubles

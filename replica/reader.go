@@ -43,8 +43,9 @@ func (s *session) receive(f wire.Frame) error {
 	case wire.FrameRun:
 		return l.readRun(f.Body)
 	case wire.FrameHead:
-		_, err := wire.ParseHead(l.r.cfg.Topic, f.Body) // heads are not used yet
-		return err
+		return l.readHead(f.Body)
+	case wire.FrameFork:
+		return l.readProof(f.Body)
 	case wire.FrameKey:
 		return l.readKey(f.Body)
 	case wire.FrameDone:
@@ -78,6 +79,33 @@ func (l *lane) readRun(body []byte) error {
 	s.cfg.Counters.UpdatesIn.Add(uint64(u.Len()))
 	l.received(u)
 	return l.r.offer(s.ctx, u, l.r.offeredKey(u.Author(), s.offered), l)
+}
+
+func (l *lane) readHead(body []byte) error {
+	u, err := wire.ParseHead(l.r.cfg.Topic, body)
+	if err != nil {
+		return err
+	}
+	l.s.mu.Lock()
+	l.inflight++
+	a := l.account(u.Author())
+	a.head = max(a.head, u.Issued())
+	l.s.mu.Unlock()
+	return l.r.offer(l.s.ctx, u, l.r.offeredKey(u.Author(), l.s.offered), l)
+}
+
+func (l *lane) readProof(body []byte) error {
+	u, err := wire.ParseProof(l.r.cfg.Topic, body)
+	if err != nil {
+		return err
+	}
+	l.s.mu.Lock()
+	l.inflight++
+	if a := l.account(u.Author()); a.proof == 0 || u.UnverifiedSeq() < a.proof {
+		a.proof = u.UnverifiedSeq()
+	}
+	l.s.mu.Unlock()
+	return l.r.offer(l.s.ctx, u, l.r.offeredKey(u.Author(), l.s.offered), l)
 }
 
 // offeredKey returns the key that goes with an author: ours, else the peer's.

@@ -8,8 +8,12 @@ import (
 )
 
 // rebuildRest is how long the models are left in peace after a rebuild, in multiples
-// of what it took: rebuilds take a fifth of the time at most, whatever authors do.
-const rebuildRest = 4
+// of what it took: rebuilds take a fifth of the time at most, whatever authors do, and
+// come no faster than every rebuildRestMin.
+const (
+	rebuildRest    = 4
+	rebuildRestMin = 100 * time.Millisecond
+)
 
 // rebuilds gathers the reasons to rebuild the models: one rebuild at a time answers
 // all that were known when it began.
@@ -18,7 +22,7 @@ type rebuilds struct {
 
 	mu      sync.Mutex             // guards the fields below
 	due     map[keys.NodeID]Notice // sent when the next rebuild is over
-	since   time.Time  // when the first of them came
+	since   time.Time              // when the first of them came
 	running bool
 	took    time.Duration // the last one
 }
@@ -73,7 +77,7 @@ func (m *models) rebuildLoop() {
 		for _, n := range notices {
 			m.r.notices.send(n)
 		}
-		rest := time.NewTimer(rebuildRest * time.Since(began))
+		rest := time.NewTimer(max(rebuildRest*time.Since(began), rebuildRestMin))
 		select {
 		case <-m.r.ctx.Done():
 			rest.Stop()

@@ -50,6 +50,23 @@ func (c *recent) add(runs []*wire.Run) {
 	c.queue, c.prints = c.queue[n:], c.prints[n:]
 }
 
+// forget drops an author's runs, which have been cut.
+func (c *recent) forget(a keys.NodeID) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	queue, prints := c.queue, c.prints
+	c.queue, c.prints = nil, nil
+	delete(c.byAuthor, a)
+	for i, run := range queue {
+		if run.Author() == a {
+			c.bytes -= run.Size()
+			delete(c.known, prints[i])
+			continue
+		}
+		c.queue, c.prints = append(c.queue, run), append(c.prints, prints[i])
+	}
+}
+
 // has reports whether a run with this fingerprint was stored lately.
 func (c *recent) has(print [sha256.Size]byte) bool {
 	c.mu.Lock()

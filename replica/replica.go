@@ -72,6 +72,11 @@ type Config struct {
 	// MaxChange bounds changes given to LocalUpdate, in bytes. Default 64 KiB, at
 	// most wire.MaxChange.
 	MaxChange int
+	// HeadInterval is how often the own author signs how far it has written, while there
+	// is a session, and what all pacing of heads follows: others' are passed on at most
+	// three times in it, and an author is alive for two of it after its newest. Default
+	// 30 s.
+	HeadInterval time.Duration
 	// MaxAuthors bounds the authors that are stored when Keystore is nil. Default 10,000.
 	MaxAuthors int
 	// Guard protects the own author from a store that has forgotten something.
@@ -92,6 +97,7 @@ func (c *Config) check() error {
 	setDefault(&c.MaxSkew, DefaultMaxSkew)
 	setDefault(&c.MaxChange, DefaultMaxChange)
 	setDefault(&c.MaxAuthors, DefaultMaxAuthors)
+	setDefault(&c.HeadInterval, DefaultHeadInterval)
 	if c.MaxChange > wire.MaxChange {
 		return fmt.Errorf("replica: Config.MaxChange is %d bytes, at most %d", c.MaxChange, wire.MaxChange)
 	}
@@ -132,6 +138,7 @@ type Replica struct {
 	notices hub
 	recent  recent
 	counts  counts
+	issued  issued
 
 	storeTrouble atomic.Pointer[error] // what the store said last, nil before it was asked
 
@@ -143,6 +150,8 @@ type Replica struct {
 	unknown  map[keys.NodeID]*stranger
 	refused  ring
 	lanes    map[*lane]struct{}
+	words    words
+	current  bool
 }
 
 // author is what a replica knows of one author whose key it has verified.
@@ -151,8 +160,10 @@ type author struct {
 	key      keys.PublicKey
 	frontier wire.Ref // last stored
 	admitted bool
-	gap      *gap  // nil unless something is missing
-	fork     *fork // nil unless the author has signed two histories
+	gap      *gap   // nil unless something is missing
+	cut      *cut   // nil unless it is proved that the author has signed two histories
+	doubt    *doubt // nil unless it has, and where they part is not known
+	word     *word  // nil before a head has come
 	newer    *newer
 }
 
@@ -184,6 +195,7 @@ func Open(ctx context.Context, cfg Config) (*Replica, error) {
 		dropped:  make(map[keys.NodeID]struct{}),
 		unknown:  make(map[keys.NodeID]*stranger),
 		lanes:    make(map[*lane]struct{}),
+		words:    words{make(map[keys.NodeID]struct{}), make(map[keys.NodeID]struct{})},
 	}
 	r.models.init(r)
 	r.recent.init()
@@ -203,8 +215,10 @@ func Open(ctx context.Context, cfg Config) (*Replica, error) {
 	r.tasks.Go(r.models.parkedLoop)
 	r.tasks.Go(r.models.rebuildLoop)
 	r.tasks.Go(r.askLoop)
+	r.tasks.Go(r.headLoop)
 	if cfg.Signer != nil {
 		r.tasks.Go(r.local.loop)
+		r.tasks.Go(r.signHeads)
 	}
 	if n, ok := cfg.Keystore.(keys.Notifier); ok {
 		changed := n.Changed() // taken before Open returns, so that no change is missed
@@ -213,7 +227,7 @@ func Open(ctx context.Context, cfg Config) (*Replica, error) {
 	return r, nil
 }
 
-// load reads frontiers, keys and fork evidence from the store.
+// load reads frontiers, keys, proofs and heads from the store.
 func (r *Replica) load(ctx context.Context) error {
 	for ref, err := range r.store.Frontiers(r.cfg.Topic) {
 		if err != nil {
@@ -225,16 +239,11 @@ func (r *Replica) load(ctx context.Context) error {
 		}
 		r.authors[ref.Author] = &author{id: ref.Author, key: key, frontier: ref}
 	}
-	for rec, err := range r.store.Records(r.cfg.Topic, recordFork) {
-		if err != nil {
-			return fmt.Errorf("replica: open topic %q: forks: %w", r.cfg.Topic, err)
-		}
-		if a := r.authors[rec.Author]; a != nil {
-			a.fork = &fork{}
-			if u, err := wire.ParseRun(r.cfg.Topic, rec.Body); err == nil {
-				a.fork.seq = u.First()
-			}
-		}
+	if err := r.loadProofs(ctx); err != nil {
+		return fmt.Errorf("replica: open topic %q: fork proofs: %w", r.cfg.Topic, err)
+	}
+	if err := r.loadHeads(); err != nil {
+		return fmt.Errorf("replica: open topic %q: heads: %w", r.cfg.Topic, err)
 	}
 	for _, a := range r.authors {
 		a.admitted = r.lookupAdmitted(ctx, a.id, true)

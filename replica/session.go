@@ -24,6 +24,9 @@ const Agent = "hearsay"
 type SyncConfig struct {
 	// Name says the peer to people, in notices and explanations. Default "peer".
 	Name string
+	// Peer is the node id that the link has proved, zero if it proves none. An author's
+	// word on a link of its own needs no second witness.
+	Peer keys.NodeID
 	// Answer waits for the peer's Hello before it sends its own, and asks for the
 	// replicas of the topics that the peer names. For the accepting side of a link.
 	Answer func(topics []string) []*Replica
@@ -97,10 +100,12 @@ type session struct {
 	lastFrame  atomic.Int64 // when a whole frame last came
 	writeSince atomic.Int64 // when the write under way began, 0 for none
 
-	lanes   []*lane                        // fixed once greeted
-	theirs  map[uint16]*lane               // by the peer's handle; fixed once greeted
-	offered map[keys.NodeID]keys.PublicKey // used by the reader only
-	digests *rate.Limiter
+	lanes    []*lane                        // fixed once greeted
+	theirs   map[uint16]*lane               // by the peer's handle; fixed once greeted
+	offered  map[keys.NodeID]keys.PublicKey // used by the reader only
+	digests  *rate.Limiter
+	resend   *rate.Limiter
+	sleeping atomic.Bool // the writer will be woken when resend has room
 
 	mu      sync.Mutex // guards the fields below and the lanes'
 	control []wire.Frame
@@ -122,6 +127,7 @@ func newSession(ctx context.Context, conn io.ReadWriteCloser, o SyncConfig) *ses
 		offered: make(map[keys.NodeID]keys.PublicKey),
 		keyed:   make(map[keys.NodeID]bool),
 		digests: rate.NewLimiter(digestRate, digestBurst),
+		resend:  rate.NewLimiter(resendRate, resendBurst),
 	}
 	s.ctx, s.cancel = context.WithCancelCause(ctx)
 	now := time.Now().UnixNano()

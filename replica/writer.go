@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/binary"
 	"errors"
+	"math"
 
 	"github.com/hearsaynet/hearsay/keys"
 	"github.com/hearsaynet/hearsay/replica/wire"
@@ -57,15 +58,15 @@ func (s *session) write(out *frameWriter) error {
 	return context.Cause(s.ctx)
 }
 
-// writeNext sends the control frames that wait, or else one author's turn.
+// writeNext sends the control frames that wait, or else one author's turn, and some
+// proofs and heads.
 func (s *session) writeNext(out *frameWriter) (sent bool, err error) {
 	s.mu.Lock()
 	control := s.control
 	s.control = nil
-	var l *lane
-	var id keys.NodeID
+	var t turn
 	if len(control) == 0 {
-		l, id = s.pickLocked()
+		t = s.pickLocked()
 	}
 	s.mu.Unlock()
 	for _, f := range control {
@@ -73,31 +74,61 @@ func (s *session) writeNext(out *frameWriter) (sent bool, err error) {
 			return false, err
 		}
 	}
-	if l != nil {
-		err = l.serve(out, id)
+	if t.lane == nil {
+		return len(control) > 0, nil
 	}
-	return len(control) > 0 || l != nil, err
+	for _, st := range t.statements {
+		if err := t.lane.sendStatement(out, st); err != nil {
+			return false, err
+		}
+	}
+	if !t.author.IsZero() {
+		err = t.lane.serve(out, t.author)
+	}
+	return true, err
 }
 
-// pickLocked takes the next author whose turn it is, lane by lane.
-func (s *session) pickLocked() (*lane, keys.NodeID) {
+// turn is what a lane may send before the next one's turn.
+type turn struct {
+	lane       *lane // nil: nothing is due
+	statements []wire.Statement
+	author     keys.NodeID // zero: no runs are due
+}
+
+// pickLocked takes the next turn, lane by lane, author by author.
+func (s *session) pickLocked() turn {
 	for range s.lanes {
 		l := s.lanes[s.turn]
 		s.turn = (s.turn + 1) % len(s.lanes)
-		if len(l.queue) > 0 {
-			id := l.queue[0]
-			l.queue = l.queue[1:]
-			delete(l.queued, id)
-			return l, id
+		t := turn{lane: l, statements: l.statementsLocked()}
+		t.author = l.nextLocked()
+		if len(t.statements) > 0 || !t.author.IsZero() {
+			return t
 		}
 		l.finishLocked()
 	}
-	return nil, keys.NodeID{}
+	return turn{}
+}
+
+// nextLocked takes the next author of which the peer is sent runs. One that it was
+// sent before waits while the link is overdrawn.
+func (l *lane) nextLocked() keys.NodeID {
+	for range l.queue {
+		id := l.queue[0]
+		l.queue = l.queue[1:]
+		if l.peer[id].seq < l.account(id).sent && l.s.overdrawn() {
+			l.queue = append(l.queue, id)
+			continue
+		}
+		delete(l.queued, id)
+		return id
+	}
+	return keys.NodeID{}
 }
 
 // finishLocked answers the peer's digests when all that they asked for has been sent.
 func (l *lane) finishLocked() {
-	if len(l.owed) > 0 {
+	if len(l.owed) > 0 || len(l.proofs) > 0 {
 		return
 	}
 	for _, nonce := range l.unanswered {
@@ -111,11 +142,15 @@ func (l *lane) serve(out *frameWriter, id keys.NodeID) error {
 	s := l.s
 	s.mu.Lock()
 	from := l.peer[id]
+	sent, most := l.account(id).sent, uint64(math.MaxUint64)
+	if l.account(id).doubtful {
+		most = searchNear
+	}
 	known := s.keyed[id]
 	s.keyed[id] = true
 	s.mu.Unlock()
 
-	runs, err := l.r.runsAfter(id, from)
+	runs, differs, err := l.r.runsAfter(id, from, most)
 	if err != nil {
 		l.r.trouble("read updates for a peer", err)
 		return closing(wire.CloseBusy, "cannot read its store")
@@ -125,7 +160,7 @@ func (l *lane) serve(out *frameWriter, id keys.NodeID) error {
 			return err
 		}
 	}
-	to := from
+	to, again := from, 0
 	for _, run := range runs {
 		if err := out.frame(wire.FrameRun, l.mine, run.Body()); err != nil {
 			return err
@@ -134,48 +169,71 @@ func (l *lane) serve(out *frameWriter, id keys.NodeID) error {
 		if t := s.cfg.Trace.RunSent; t != nil {
 			t(run)
 		}
+		if run.Last() <= sent {
+			again += run.Size()
+		}
 		to = position{seq: run.Last()}
 	}
-	l.advance(id, from, to, len(runs) > 0 || known)
+	if again > 0 {
+		s.sendsAgain(again)
+	}
+	if differs {
+		to = from
+	}
+	l.advance(id, from, to, len(runs) > 0 || known, differs)
 	return nil
 }
 
 // advance notes what the peer has now been sent, and queues the author again when
-// there is more.
-func (l *lane) advance(id keys.NodeID, from, to position, keyed bool) {
+// there is more. A peer whose history differs is sent no more until it asks.
+func (l *lane) advance(id keys.NodeID, from, to position, keyed, differs bool) {
 	ours := l.r.frontier(id)
 	s := l.s
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.keyed[id] = keyed
+	a := l.account(id)
+	a.sent = max(a.sent, to.seq)
 	if now := l.peer[id]; now == from { // else a digest came in between, and counts
 		l.peer[id] = to
+		a.differs, a.doubtful = differs, a.doubtful || differs
 	} else if now.seq > to.seq {
 		to = now
 	}
 	if target, ok := l.owed[id]; ok && (l.peer[id].seq >= target || to == from) {
 		delete(l.owed, id)
 	}
-	if l.peer[id].seq < ours.Seq && to != from {
+	switch {
+	case l.peer[id].seq >= ours.Seq || to == from:
+	case a.doubtful:
+		l.laterLocked(id)
+	default:
 		l.enqueueLocked(id)
 	}
 }
 
-// runsAfter returns an author's next runs for a peer at pos, about serveBytes of
-// them. When the peer's history differs from ours there, the first run
-// begins one update before, so that the peer can see it.
-func (r *Replica) runsAfter(id keys.NodeID, pos position) ([]*wire.Run, error) {
+// runsAfter returns an author's next runs for a peer at pos, about serveBytes and
+// at most about most of them. When the peer's history differs from ours there, that is the whole run of ours
+// that shows it.
+func (r *Replica) runsAfter(id keys.NodeID, pos position, most uint64) (runs []*wire.Run, differs bool, err error) {
 	frontier := r.frontier(id)
-	if frontier.Seq <= pos.seq || !r.serves(id) {
-		return nil, nil
+	if frontier.Seq < pos.seq || !r.serves(id) {
+		return nil, false, nil
 	}
-	var runs []*wire.Run
+	said := pos.seq > 0 && pos.hash != wire.Hash{}
+	if frontier.Seq == pos.seq {
+		if !said || frontier.Hash == pos.hash {
+			return nil, false, nil
+		}
+		runs, err = r.runAt(id, pos.seq)
+		return runs, true, err
+	}
 	size := 0
 	take := func(run *wire.Run) (more bool) {
 		run = run.CutFront(pos.seq)
 		runs = append(runs, run)
 		size += run.Size()
-		return size < serveBytes
+		return size < serveBytes && run.Last()-pos.seq < most
 	}
 	cached := r.recent.after(id, pos.seq)
 	for _, run := range cached {
@@ -186,17 +244,32 @@ func (r *Replica) runsAfter(id keys.NodeID, pos position) ([]*wire.Run, error) {
 	if len(cached) == 0 {
 		for run, err := range r.store.Runs(r.cfg.Topic, wire.Ref{Author: id, Seq: pos.seq}) {
 			if err != nil {
-				return nil, err
+				return nil, false, err
 			}
 			if !take(run) {
 				break
 			}
 		}
 	}
-	if len(runs) > 0 && pos.seq > 0 && pos.hash != (wire.Hash{}) && runs[0].Prev().Hash != pos.hash {
-		return r.runsAfter(id, position{seq: pos.seq - 1})
+	if said && len(runs) > 0 && runs[0].Prev().Hash != pos.hash {
+		runs, err = r.runAt(id, pos.seq)
+		return runs, true, err
 	}
-	return runs, nil
+	return runs, false, nil
+}
+
+// runAt returns the stored run that seq is in, whole.
+func (r *Replica) runAt(id keys.NodeID, seq uint64) ([]*wire.Run, error) {
+	after := seq - min(seq, wire.MaxEntries) // no run that holds seq begins below, so none is cut
+	for run, err := range r.store.Runs(r.cfg.Topic, wire.Ref{Author: id, Seq: after}) {
+		if err != nil {
+			return nil, err
+		}
+		if run.Last() >= seq {
+			return []*wire.Run{run}, nil
+		}
+	}
+	return nil, nil
 }
 
 func (r *Replica) serves(id keys.NodeID) bool {
@@ -215,7 +288,7 @@ func (s *session) finished() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, l := range s.lanes {
-		if !l.drained || !l.served || len(l.unanswered) > 0 || len(l.owed) > 0 {
+		if !l.drained || !l.served || len(l.unanswered) > 0 || len(l.owed) > 0 || len(l.proofs) > 0 || len(l.heads) > 0 {
 			return false
 		}
 	}

@@ -1,0 +1,203 @@
+package replica
+
+import (
+	"time"
+
+	"github.com/hearsaynet/hearsay/keys"
+	"github.com/hearsaynet/hearsay/replica/wire"
+)
+
+// account is what has passed between us and a peer about one author, besides
+// positions. All of it is a hint that decides only what this peer is sent and how the
+// link is shown.
+type account struct {
+	claimed  uint64 // what the peer says it has, or has sent
+	expected uint64 // what it should have, when we look the next time
+	lacks    uint64 // what it should have had the last time, 0 if it had
+	sent     uint64 // how far we have ever sent: what is below is sent again
+	head     uint64 // when the newest head that the peer has or was sent was issued
+	proof    uint64 // the seq of the proof that the peer has or was sent, 0 for none
+	proved   bool   // it was sent one ever
+	differs  bool   // its history is not ours: it is sent no more until it asks
+	doubtful bool   // its history was not ours once: it is sent searchNear updates a second
+	moved    bool   // our frontier has moved since we told the peer
+	heads    bool   // in l.heads
+	proofs   bool   // in l.proofs
+}
+
+func (l *lane) account(id keys.NodeID) *account {
+	a := l.accounts[id]
+	if a == nil {
+		a = &account{}
+		l.accounts[id] = a
+	}
+	return a
+}
+
+// wantsLocked reports whether the peer asked for an author.
+func (l *lane) wantsLocked(id keys.NodeID) bool {
+	_, named := l.peer[id]
+	return named || l.all
+}
+
+// claims notes what a digest says that the peer has.
+func (l *lane) claimsLocked(d *wire.Digest) {
+	if d.Unnamed == wire.UnnamedWanted {
+		for _, a := range l.accounts {
+			a.claimed, a.proof = 0, 0
+		}
+	}
+	for _, ref := range d.Refs {
+		a := l.account(ref.Author)
+		a.claimed, a.differs = ref.Seq, false
+	}
+}
+
+// heard queues heads for the peer.
+func (l *lane) heard(ids []keys.NodeID) {
+	l.s.mu.Lock()
+	defer l.s.mu.Unlock()
+	if !l.served {
+		return
+	}
+	for _, id := range ids {
+		l.enqueueHeadLocked(id)
+	}
+	l.s.wakeWriter()
+}
+
+func (l *lane) enqueueHeadLocked(id keys.NodeID) {
+	if a := l.account(id); !a.heads && l.wantsLocked(id) {
+		a.heads = true
+		l.heads = append(l.heads, id)
+	}
+}
+
+// proved follows a cut: what was looked for is found, and the peer is told.
+func (l *lane) proved(id keys.NodeID) {
+	l.s.mu.Lock()
+	defer l.s.mu.Unlock()
+	delete(l.searches, id)
+	if l.served {
+		l.enqueueProofLocked(id)
+		l.s.wakeWriter()
+	}
+}
+
+func (l *lane) enqueueProofLocked(id keys.NodeID) {
+	if a := l.account(id); !a.proofs && l.wantsLocked(id) {
+		a.proofs = true
+		l.proofs = append(l.proofs, id)
+	}
+}
+
+// statementsLocked takes the proofs and heads whose turn it is. Heads of authors that
+// have runs waiting come after them.
+func (l *lane) statementsLocked() (due []wire.Statement) {
+	r := l.r
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for n := min(len(l.proofs), proofTurn); n > 0; n-- {
+		id := l.proofs[0]
+		a, x := l.account(id), r.authors[id]
+		if x != nil && x.cut != nil && x.admitted && (a.proof == 0 || x.cut.seq < a.proof) {
+			if a.proved && l.s.overdrawn() {
+				break
+			}
+			if a.proved {
+				l.s.sendsAgain(x.cut.proof.Size())
+			}
+			a.proof, a.proved = x.cut.seq, true
+			due = append(due, x.cut.proof)
+		}
+		a.proofs = false
+		l.proofs = l.proofs[1:]
+	}
+	for n := min(len(l.heads), headTurn); n > 0; n-- {
+		id := l.heads[0]
+		l.heads = l.heads[1:]
+		if l.queued[id] {
+			l.heads = append(l.heads, id)
+			continue
+		}
+		a := l.account(id)
+		a.heads = false
+		x := r.authors[id]
+		if x == nil || x.word == nil || x.cut != nil || !x.admitted || x.word.head.Issued() <= a.head {
+			continue
+		}
+		a.head = x.word.head.Issued()
+		due = append(due, x.word.head)
+	}
+	return due
+}
+
+// sendStatement writes a proof or a head, behind its author's key.
+func (l *lane) sendStatement(out *frameWriter, st wire.Statement) error {
+	s := l.s
+	s.mu.Lock()
+	known := s.keyed[st.Author()]
+	s.keyed[st.Author()] = true
+	s.mu.Unlock()
+	if !known {
+		if err := out.frame(wire.FrameKey, l.mine, st.Key().Wire()); err != nil {
+			return err
+		}
+	}
+	t := wire.FrameHead
+	if _, ok := st.(*wire.Proof); ok {
+		t = wire.FrameFork
+	}
+	return out.frame(t, l.mine, st.Body())
+}
+
+// tell tells the peer which frontiers have moved since the last time: so it knows
+// that we have what it sent, and sends what was lost.
+func (l *lane) tell() {
+	refs := l.r.frontiers(func() (ids []keys.NodeID) {
+		l.s.mu.Lock()
+		defer l.s.mu.Unlock()
+		for id, a := range l.accounts {
+			if a.moved && len(ids) < wire.MaxDigestRefs {
+				a.moved = false
+				ids = append(ids, id)
+			}
+		}
+		return ids
+	}())
+	if len(refs) == 0 {
+		return
+	}
+	l.s.mu.Lock()
+	defer l.s.mu.Unlock()
+	l.s.nonce++
+	l.digestLocked(l.s.nonce, wire.UnnamedNotWanted, refs)
+}
+
+// laterLocked queues an author again in a while.
+func (l *lane) laterLocked(id keys.NodeID) {
+	time.AfterFunc(time.Second, func() {
+		l.s.mu.Lock()
+		defer l.s.mu.Unlock()
+		l.enqueueLocked(id)
+		l.s.wakeWriter()
+	})
+}
+
+// sendsAgain charges the link for bytes that it is sent again.
+func (s *session) sendsAgain(bytes int) { s.resend.ReserveN(time.Now(), min(bytes, resendBurst)) }
+
+// overdrawn reports whether the link has been sent so much again that it must wait;
+// the writer looks again in a second.
+func (s *session) overdrawn() bool {
+	if s.resend.Tokens() >= 0 {
+		return false
+	}
+	if s.sleeping.CompareAndSwap(false, true) {
+		time.AfterFunc(time.Second, func() {
+			s.sleeping.Store(false)
+			s.wakeWriter()
+		})
+	}
+	return true
+}
