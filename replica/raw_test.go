@@ -23,6 +23,7 @@ type raw struct {
 	runs    chan *wire.UnverifiedRun
 	dones   chan uint64
 	closed  chan *wire.Close // its farewell
+	heads   chan *wire.UnverifiedHead
 	writing chan struct{}    // holds a token while somebody writes; synctest sees through it
 }
 
@@ -35,7 +36,7 @@ func dialAs(t *testing.T, p *peer, name string) *raw {
 	t.Helper()
 	mine, theirs := net.Pipe()
 	r := &raw{t: t, conn: mine, ended: make(chan error, 1), digests: make(chan *wire.Digest, 1000),
-		runs: make(chan *wire.UnverifiedRun, 1000), dones: make(chan uint64, 1000), closed: make(chan *wire.Close, 1), writing: make(chan struct{}, 1)}
+		runs: make(chan *wire.UnverifiedRun, 1000), dones: make(chan uint64, 1000), heads: make(chan *wire.UnverifiedHead, 1000), closed: make(chan *wire.Close, 1), writing: make(chan struct{}, 1)}
 	ctx, cancel := context.WithCancel(context.Background())
 	go func() { r.ended <- p.Sync(ctx, theirs, replica.SyncConfig{Name: name}) }()
 	go r.readAll()
@@ -64,6 +65,10 @@ func (r *raw) readAll() {
 		case wire.FrameRun:
 			if u, err := wire.ParseRun(topic, f.Body); err == nil {
 				r.runs <- u
+			}
+		case wire.FrameHead:
+			if u, err := wire.ParseHead(topic, f.Body); err == nil {
+				r.heads <- u
 			}
 		case wire.FrameDone:
 			n, _ := wire.ParseDone(f.Body)
