@@ -1,6 +1,7 @@
 package link_test
 
 import (
+	"context"
 	"crypto/ecdsa"
 	"crypto/ed25519"
 	"crypto/elliptic"
@@ -216,12 +217,44 @@ func TestAttack(t *testing.T) {
 	t.Run("link-resume", attackResume)
 	t.Run("stolen-link", attackStolen)
 	t.Run("slowloris", attackSlowloris)
+	t.Run("flood", attackFlood)
+	t.Run("sybil", attackSybil)
 }
 
-// attackResume: no session of ours can be resumed, and none is resumed by us.
+// never is the handler of an endpoint that nobody may be linked to.
+func never(t *testing.T) link.Handler {
+	return func(_ context.Context, c *link.Conn) error {
+		t.Errorf("%v was linked", c.PeerID())
+		return nil
+	}
+}
+
+// attackResume: no session of ours can be resumed, and none is resumed by us; what
+// would get around the certificate check is refused on either side.
 func attackResume(t *testing.T) {
 	e := newEndpoint(t, link.Config{})
 	addr := serve(t, e, echo)
+	all := hostile(t)
+	for _, name := range []string{"two certs", "two extensions", "expired", "tampered not_after"} {
+		peer := all[name]
+		if _, err := e.Dial(t.Context(), link.Address{HostPort: listenForged(t, peer.config(t))}); err == nil {
+			t.Errorf("%s: linked when dialed", name)
+		}
+	}
+	own := ed25519Signer(t)
+	strict := newEndpoint(t, link.Config{Signer: own})
+	refusing := serve(t, strict, never(t))
+	for name, peer := range map[string]forger{
+		"two certs": all["two certs"].forger, "two extensions": all["two extensions"].forger,
+		"expired": all["expired"].forger, "our own id": {node: own},
+	} {
+		if err := tryForged(t, refusing, peer.config(t)); err == nil {
+			t.Errorf("%s: linked", name)
+		}
+	}
+	_, err := strict.Dial(t.Context(), link.Address{HostPort: refusing})
+	wantReason(t, err, link.ReasonOwnID)
+
 	cache := &sessionCache{ClientSessionCache: tls.NewLRUClientSessionCache(4)}
 	cfg := forger{tls: func(c *tls.Config) { c.ClientSessionCache = cache; c.ServerName = "x" }}.config(t)
 	for range 2 {
@@ -276,7 +309,8 @@ func (s *sessionCache) Put(key string, cs *tls.ClientSessionState) {
 }
 
 // attackStolen: a thief has seen a victim's certificate, and shows its proof on a
-// certificate of its own, or the certificate itself without having its key.
+// certificate of its own, or the certificate itself without having its key, or
+// nothing of the kind. No handler gets to see it, and so none of its frames is read.
 func attackStolen(t *testing.T) {
 	victim := newEndpoint(t, link.Config{})
 	var stolen *x509.Certificate
@@ -289,11 +323,12 @@ func attackStolen(t *testing.T) {
 
 	log := make(refusals, 10)
 	e := newEndpoint(t, link.Config{Log: newLogger(log)})
-	addr := serve(t, e, echo)
+	addr := serve(t, e, never(t))
 	for name, thief := range map[string]struct {
 		forger
 		dialed, served link.Reason
 	}{
+		"no proof": {forger{oid: asn1.ObjectIdentifier{1, 2, 3}}, link.ReasonCertificate, link.ReasonCertificate},
 		"proof on another certificate": {
 			forger{cert: func(c *x509.Certificate) { c.ExtraExtensions = proofsOf(t, stolen) }},
 			link.ReasonProof, link.ReasonProof,

@@ -26,6 +26,7 @@ type Conn struct {
 	close   sync.Once
 	closed  error
 	forget  func()
+	blame   func(error) // nil unless accepted
 }
 
 // PeerID returns the id that the other end has proved.

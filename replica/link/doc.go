@@ -47,8 +47,13 @@
 // # Limits
 //
 // Accepted links are counted by address prefix (ids are free, addresses less
-// so): /32 of IPv4, /64 of IPv6; this machine's own addresses are bounded only by
-// the totals. When a total is full its largest user loses first: the prefix with
-// most handshakes its oldest handshake, the prefix with most links its newest
-// link.
+// so): /32 of IPv4, /64 of IPv6; this machine's own addresses count as one, which is
+// bounded only by the totals. Handshakes begin at a bounded pace, and prefixes take
+// turns. When a total is full its largest user loses first: the prefix with most
+// handshakes its oldest, the prefix with most links its newest.
+//
+// A handler that finds a peer at fault says so with [Conn.Blame]. A prefix whose links
+// had more than four faults within minutes is refused, with the alert access_denied
+// instead of a handshake, for a minute, then two, and at most for 15; its links stay.
+// That includes loopback, by address.
 package link

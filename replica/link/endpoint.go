@@ -14,7 +14,6 @@ import (
 
 	"github.com/hearsaynet/hearsay/keys"
 	"github.com/hearsaynet/hearsay/sign"
-	"golang.org/x/time/rate"
 )
 
 // Handler holds one conversation on a link. The link is closed when it returns.
@@ -28,9 +27,9 @@ type Config struct {
 	Log              *slog.Logger     // nil discards
 	HandshakeTimeout time.Duration    // for connecting, and again for the handshake; default 10 s
 	MaxConns         int              // accepted links in all; default 256
-	MaxHandshakes    int              // handshakes of accepted connections under way; default 64
+	MaxHandshakes    int              // handshakes of accepted connections under way; four times as many may wait; default 64
 	MaxPerPrefix     int              // accepted links and handshakes of one /32 (IPv4) or /64 (IPv6), except loopback; default 16
-	AcceptRate       float64          // handshakes begun on accepted connections per second; default 100
+	AcceptRate       float64          // handshakes begun on accepted connections per second, after MaxHandshakes at once; default 100
 	Now              func() time.Time // the clock that certificates are made and judged by; default time.Now
 
 	// Dial makes the connections below TLS; default net.Dialer's.
@@ -67,8 +66,9 @@ type Endpoint struct {
 	id    keys.NodeID
 	mint  *minter
 	gate  *gate
-	pace  *rate.Limiter // handshakes begun
 	stats stats
+
+	telling chan struct{} // a token for each connection that is told why it is refused
 
 	ctx    context.Context // ends at Close
 	cancel context.CancelFunc
@@ -88,7 +88,7 @@ func New(cfg Config) (*Endpoint, error) {
 	e.ctx, e.cancel = context.WithCancel(context.Background())
 	e.mint = &minter{signer: cfg.Signer, now: cfg.Now, start: e.start, log: cfg.Log}
 	e.gate = newGate(cfg)
-	e.pace = rate.NewLimiter(rate.Limit(cfg.AcceptRate), acceptBurst)
+	e.telling = make(chan struct{}, maxTelling)
 	e.stats.log = newQuietLog(cfg.Log)
 	return e, nil
 }

@@ -32,7 +32,7 @@ const (
 	ReasonProof                         // the proof does not hold: signature, dates, key
 	ReasonOwnID                         // this node itself
 	ReasonWrongID                       // proved to be another node than the one asked for
-	ReasonByPeer                        // the peer refused our certificate
+	ReasonByPeer                        // the peer refused our certificate, our address, or this node
 	ReasonTimeout                       // no handshake within HandshakeTimeout
 	ReasonHungUp                        // the connection ended within the handshake
 	ReasonSigner                        // our own certificate could not be signed
@@ -40,13 +40,14 @@ const (
 	ReasonPrefix                        // MaxPerPrefix
 	ReasonRate                          // too many connections from this address in a short time
 	ReasonDisplaced                     // closed for others, as the largest user of a full total
+	ReasonBanned                        // refused for a while, after faults of this address or, as a handler may know, of this id
 	reasonEnd
 )
 
 var reasonNames = [reasonEnd]string{
 	"", "not TLS", "not hearsay", "handshake failed", "certificate", "proof", "own id", "wrong id",
 	"refused by peer", "timeout", "hung up", "no signature", "full", "full for its address",
-	"too many from its address", "displaced",
+	"too many from its address", "displaced", "banned",
 }
 
 func (r Reason) String() string {
@@ -57,7 +58,9 @@ func (r Reason) String() string {
 }
 
 // refused tells what answered and is not wanted from what may just be down or busy.
-func (r Reason) refused() bool { return r >= ReasonNotTLS && r <= ReasonByPeer }
+func (r Reason) refused() bool {
+	return r >= ReasonNotTLS && r <= ReasonByPeer || r == ReasonBanned
+}
 
 // HandshakeError says why a connection did not become a link.
 type HandshakeError struct {
@@ -142,7 +145,7 @@ func remoteAlert(err error) (string, bool) {
 // RFC 8446 section 6.2.
 var (
 	protocolAlerts    = alertTexts(40, 70, 86, 120) // handshake_failure, protocol_version, inappropriate_fallback, no_application_protocol
-	certificateAlerts = alertTexts(42, 43, 44, 45, 46, 48, 49, 51, 116)
+	certificateAlerts = alertTexts(42, 43, 44, 45, 46, 48, 51, 116)
 )
 
 func alertTexts(codes ...uint8) map[string]bool {
@@ -153,8 +156,17 @@ func alertTexts(codes ...uint8) map[string]bool {
 	return texts
 }
 
+// bannedAlert is what an address that is banned gets instead of a handshake: in a
+// record of type alert (21), fatal (2) access_denied (49).
+var bannedAlert = []byte{21, 3, 3, 0, 2, 2, byte(accessDenied)}
+
+// accessDenied is sent in no other case.
+const accessDenied = tls.AlertError(49)
+
 func explainAlert(text string) *HandshakeError {
 	switch {
+	case text == accessDenied.Error():
+		return refuse(ReasonByPeer, "refuses links from this node's address for a while, after faults of nodes there (%s)", text)
 	case protocolAlerts[text]:
 		return refuse(ReasonProtocol, "speaks TLS, not hearsay (%s)", text)
 	case certificateAlerts[text]:

@@ -12,7 +12,9 @@ import (
 	"encoding/hex"
 	"fmt"
 	"net"
+	"net/netip"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/hearsaynet/hearsay/keys"
@@ -213,6 +215,48 @@ func TestGateMemory(t *testing.T) {
 	if pending, linked := g.counts(); pending != 0 || linked != 0 {
 		t.Errorf("%d pending, %d linked", pending, linked)
 	}
+}
+
+// TestOffendersMemory: prefixes with faults do not add up, and do not crowd out those
+// that are banned.
+func TestOffendersMemory(t *testing.T) {
+	os, now := make(offenders), time.Now()
+	prefix := func(i int) netip.Prefix {
+		return netip.PrefixFrom(netip.AddrFrom4([4]byte{10, byte(i >> 16), byte(i >> 8), byte(i)}), 32)
+	}
+	banned := prefix(1 << 20)
+	for range faultsForgiven + 1 {
+		os.add(banned, "x", now)
+	}
+	for i := range maxOffenders + 500 {
+		os.add(prefix(i), "x", now)
+	}
+	if len(os) != maxOffenders || !os.banned(banned, now) {
+		t.Errorf("%d prefixes, the banned one among them: %v", len(os), os.banned(banned, now))
+	}
+	now = now.Add(time.Hour)
+	os.add(prefix(1<<21), "x", now)
+	if len(os) != 1 {
+		t.Errorf("%d prefixes after an hour, want the newest only", len(os))
+	}
+}
+
+// TestGateForgets: prefixes that have long been gone are forgotten before there are many.
+func TestGateForgets(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := newGate(Config{MaxConns: 1, MaxHandshakes: 1, MaxPerPrefix: 1, AcceptRate: 100})
+		for i := range 3 * maxPrefixes {
+			s, reason := g.admit(&net.TCPAddr{IP: net.IPv4(10, byte(i>>16), byte(i>>8), byte(i)), Port: 1}, func() {})
+			if reason != 0 {
+				t.Fatal(reason)
+			}
+			g.release(s)
+			time.Sleep(time.Second)
+		}
+		if n := len(g.buckets); n > 100 {
+			t.Errorf("%d prefixes remembered, of which 10 had a turn lately", n)
+		}
+	})
 }
 
 func TestReasons(t *testing.T) {

@@ -42,14 +42,31 @@ const (
 )
 
 const (
-	// acceptBurst is how many handshakes may begin at once after a quiet time.
-	acceptBurst = 128
+	// waitingPerHandshake times MaxHandshakes bounds the accepted connections that wait
+	// for their turn, about 10 kB each: with the defaults the last waits for 2.6 s.
+	waitingPerHandshake = 4
+	// turnMemory is how long it counts that a prefix has had its turn.
+	turnMemory = 10 * time.Second
 	// prefixRate and prefixBurst bound the connections of one prefix, per second. An
 	// honest node redials four times a second at most, and backs off.
 	prefixRate  = 5
 	prefixBurst = 32
-	// maxPrefixes bounds the prefixes whose rate is remembered, about 200 bytes each.
+	// maxPrefixes bounds the prefixes whose rate is remembered, about 300 bytes each.
 	maxPrefixes = 4096
+
+	// faultsForgiven faults of one prefix have no consequence, and one more every
+	// faultEvery. One id alone does not exceed that where its own ban doubles from
+	// a minute on, so it does not get its neighbours refused.
+	faultsForgiven = 4
+	faultEvery     = 2 * time.Minute
+	// A prefix that exceeds it is refused for banFirst, doubled each time up to banMost,
+	// until banMost has passed without another ban. Honest nodes may share it.
+	banFirst = time.Minute
+	banMost  = 15 * time.Minute
+	// maxOffenders bounds the prefixes whose faults are remembered, about 500 bytes each.
+	maxOffenders = 4096
+	// maxTelling bounds the connections that are told at a time that they are banned.
+	maxTelling = 16
 
 	// closeGrace is how long a handler may go on after its context has ended.
 	closeGrace = 2 * time.Second

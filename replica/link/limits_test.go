@@ -49,7 +49,7 @@ func (c *crowd) mustLink(addr string) *link.Conn {
 func (c *crowd) silent(addr string) net.Conn {
 	s := c.n.dial(addr)
 	c.out = append(c.out, s)
-	synctest.Wait()
+	time.Sleep(20 * time.Millisecond) // its turn comes
 	return s
 }
 
@@ -106,6 +106,16 @@ func TestLimitLoopback(t *testing.T) {
 		}
 		w.link("127.0.0.1:99")
 		w.wantRefused(link.ReasonFull, 1)
+		w.close()
+	})
+	synctest.Test(t, func(t *testing.T) { // all of it is one user of the total
+		w := newCrowd(t, link.Config{MaxConns: 4})
+		for i := range 4 {
+			w.mustLink(fmt.Sprintf("127.0.0.%d:1", i+1))
+		}
+		w.mustLink("192.0.2.1:1")
+		w.mustLink("192.0.2.2:1")
+		w.wantRefused(link.ReasonDisplaced, 2)
 		w.close()
 	})
 }
@@ -220,13 +230,38 @@ func TestLimitRate(t *testing.T) {
 // TestLimitPace: beyond a burst, handshakes begin at AcceptRate, whoever comes.
 func TestLimitPace(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := newCrowd(t, link.Config{AcceptRate: 10})
-		began := time.Now()
-		for i := range 128 + 50 {
+		w := newCrowd(t, link.Config{AcceptRate: 10, MaxHandshakes: 20})
+		for i := range 20 + 50 {
 			w.n.dial(fmt.Sprintf("198.51.100.%d:1", i)).Close()
 		}
-		if took := time.Since(began); took < 4*time.Second || took > 6*time.Second {
-			t.Errorf("50 connections beyond the burst took %v at 10/s", took)
+		for s := range uint64(5) {
+			w.wantRefused(link.ReasonHungUp, 20+10*s)
+			time.Sleep(time.Second)
+		}
+		w.wantRefused(link.ReasonHungUp, 20+50)
+		w.close()
+	})
+}
+
+// TestLimitWaiting: of those that wait for their turn, too, the oldest of the prefix
+// that has most goes first; who has waited for the whole timeout is let go.
+func TestLimitWaiting(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newCrowd(t, link.Config{AcceptRate: 0.01, MaxHandshakes: 1}) // one has its turn, four wait
+		for i := range 5 {
+			w.silent(fmt.Sprintf("192.0.2.%d:1", max(i, 2)))
+		}
+		if got := w.e.Counters(); got.Handshakes != 5 || len(got.Refused) != 0 {
+			t.Errorf("got %+v, want 5 handshakes", got)
+		}
+		w.silent("192.0.2.5:1")
+		w.wantRefused(link.ReasonDisplaced, 1)
+		w.silent("192.0.2.5:2")
+		w.wantRefused(link.ReasonDisplaced, 2)
+		time.Sleep(link.DefaultHandshakeTimeout)
+		w.wantRefused(link.ReasonTimeout, 5)
+		if got := w.e.Counters(); got.Handshakes != 0 {
+			t.Errorf("after the timeout: %+v", got)
 		}
 		w.close()
 	})

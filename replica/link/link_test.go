@@ -43,10 +43,17 @@ func TestLink(t *testing.T) {
 			}
 
 			message := bytes.Repeat([]byte("0123456789abcdef"), 1<<16)
-			go c.Write(message)
+			written := make(chan error, 1)
+			go func() {
+				_, err := c.Write(message)
+				written <- err
+			}()
 			got := make([]byte, len(message))
 			if _, err := io.ReadFull(c, got); err != nil || !bytes.Equal(got, message) {
 				t.Fatalf("the echo differs: %v", err)
+			}
+			if err := <-written; err != nil {
+				t.Fatal(err)
 			}
 			if c.BytesIn() != 1<<20 || c.BytesOut() != 1<<20 || far.BytesIn() != 1<<20 {
 				t.Errorf("got %d bytes in, %d out, far %d in", c.BytesIn(), c.BytesOut(), far.BytesIn())

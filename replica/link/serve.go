@@ -41,19 +41,36 @@ func (e *Endpoint) Serve(ctx context.Context, ln net.Listener, handle Handler) e
 		}
 		e.stats.accepted.Add(1)
 		s, reason := e.gate.admit(raw.RemoteAddr(), func() { raw.Close() })
-		if reason != 0 {
-			raw.Close()
-			e.stats.refused(raw.RemoteAddr(), refuse(reason, "not accepted: %v", reason))
+		if reason == 0 {
+			wg.Go(func() { e.serveConn(ctx, raw, s, handle) })
 			continue
 		}
-		wg.Go(func() { e.serveConn(ctx, raw, s, handle) })
-		e.pace.Wait(ctx) // the rest waits in the system's queue
+		e.stats.refused(raw.RemoteAddr(), refuse(reason, "not accepted: %v", reason))
+		if reason == ReasonBanned {
+			select {
+			case e.telling <- struct{}{}:
+				wg.Go(func() { e.tellBanned(ctx, raw) })
+				continue
+			default: // so many are told already
+			}
+		}
+		raw.Close()
+	}
+}
+
+// tellBanned refuses raw with a TLS alert, and closes it.
+func (e *Endpoint) tellBanned(ctx context.Context, raw net.Conn) {
+	defer func() { <-e.telling }()
+	defer raw.Close()
+	raw.SetWriteDeadline(time.Now().Add(lingerTimeout))
+	if _, err := raw.Write(bannedAlert); err == nil {
+		linger(ctx, raw, ReasonBanned)
 	}
 }
 
 // serveConn takes one accepted connection from handshake to end.
 func (e *Endpoint) serveConn(ctx context.Context, raw net.Conn, s *slot, handle Handler) {
-	c, err := e.secure(ctx, raw, raw.RemoteAddr().String(), keys.NodeID{}, false)
+	c, err := e.secureInTurn(ctx, raw, s)
 	if err == nil {
 		if reason := e.gate.promote(s, c.displace); reason != 0 {
 			c.Close()
@@ -63,8 +80,11 @@ func (e *Endpoint) serveConn(ctx context.Context, raw net.Conn, s *slot, handle 
 	if err == nil {
 		e.stats.linked.Add(1)
 		e.cfg.Log.Debug("link accepted", "addr", c.addr, "peer", c.id)
-		err := e.run(ctx, c, handle)
-		e.cfg.Log.Debug("link ended", "addr", c.addr, "peer", c.id, "in", c.BytesIn(), "out", c.BytesOut(), "err", err)
+		ended := e.run(ctx, c, handle)
+		e.cfg.Log.Debug("link ended", "addr", c.addr, "peer", c.id, "in", c.BytesIn(), "out", c.BytesOut(), "err", ended)
+		if he, ok := errors.AsType[*HandshakeError](ended); ok && he.Reason == ReasonBanned {
+			err = he // the handler knows ids
+		}
 	}
 	if displaced := e.gate.release(s); displaced {
 		err = refuse(ReasonDisplaced, "closed for others: its address had the most when all was taken")
@@ -72,6 +92,20 @@ func (e *Endpoint) serveConn(ctx context.Context, raw net.Conn, s *slot, handle 
 	if err != nil && ctx.Err() == nil {
 		e.stats.refused(raw.RemoteAddr(), err)
 	}
+}
+
+// secureInTurn makes raw a link when its turn has come.
+func (e *Endpoint) secureInTurn(ctx context.Context, raw net.Conn, s *slot) (*Conn, error) {
+	addr := raw.RemoteAddr()
+	if reason := e.gate.wait(ctx, s, e.cfg.HandshakeTimeout); reason != 0 {
+		raw.Close()
+		return nil, refuse(reason, "not accepted: %v", reason)
+	}
+	c, err := e.secure(ctx, raw, addr.String(), keys.NodeID{}, false)
+	if err == nil {
+		c.blame = func(why error) { e.blame(addr, why) }
+	}
+	return c, err
 }
 
 // accept is ln.Accept that waits out a shortage of files or memory.

@@ -17,15 +17,16 @@ type Counters struct {
 	Linked   uint64            // of these, links
 	Refused  map[Reason]uint64 // of these, refused or displaced
 	Dialed   uint64            // links made by Dial and Maintain
+	Faults   uint64            // of accepted links, as told to Blame
 
-	Handshakes int // accepted connections in their handshake now
+	Handshakes int // accepted connections in their handshake now, or waiting for it
 	Links      int // accepted links now
 }
 
 // Counters returns the present counts.
 func (e *Endpoint) Counters() Counters {
 	c := Counters{
-		Accepted: e.stats.accepted.Load(), Linked: e.stats.linked.Load(), Dialed: e.stats.dialed.Load(),
+		Accepted: e.stats.accepted.Load(), Linked: e.stats.linked.Load(), Dialed: e.stats.dialed.Load(), Faults: e.stats.faults.Load(),
 		Refused: make(map[Reason]uint64),
 	}
 	for r := range e.stats.reasons {
@@ -38,9 +39,9 @@ func (e *Endpoint) Counters() Counters {
 }
 
 type stats struct {
-	accepted, linked, dialed atomic.Uint64
-	reasons                  [reasonEnd]atomic.Uint64
-	log                      quietLog
+	accepted, linked, dialed, faults atomic.Uint64
+	reasons                          [reasonEnd]atomic.Uint64
+	log                              quietLog
 }
 
 // refused counts and logs an accepted connection that has not become a link, or
@@ -73,14 +74,22 @@ func newQuietLog(log *slog.Logger) quietLog {
 func (q quietLog) refused(addr net.Addr, reason Reason, err error) {
 	level := slog.LevelWarn
 	switch reason {
-	case ReasonNotTLS, ReasonProtocol, ReasonHandshake, ReasonTimeout, ReasonHungUp, ReasonOwnID, ReasonByPeer:
+	case ReasonNotTLS, ReasonProtocol, ReasonHandshake, ReasonTimeout, ReasonHungUp, ReasonOwnID, ReasonByPeer, ReasonBanned:
 		level = slog.LevelDebug
 	}
+	q.say(level, "connection refused", "addr", addr.String(), "reason", reason.String(), "err", err)
+}
+
+func (q quietLog) banned(b Ban) {
+	q.say(slog.LevelWarn, "address refused for a while", "prefix", b.Prefix.String(), "until", b.Until, "faults", b.Faults, "last", b.Why)
+}
+
+func (q quietLog) say(level slog.Level, text string, args ...any) {
 	if level == slog.LevelWarn && !q.warn.Allow() {
 		level = slog.LevelDebug
 	}
 	if level == slog.LevelDebug && !q.debug.Allow() {
 		return
 	}
-	q.log.Log(context.Background(), level, "connection refused", "addr", addr.String(), "reason", reason.String(), "err", err)
+	q.log.Log(context.Background(), level, text, args...)
 }
