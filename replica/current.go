@@ -23,6 +23,9 @@ func (r *Replica) lookWhetherCurrent() {
 // currentLocked says whether the frontier has reached every fresh head known of every
 // admitted author, each heard over two links or from the author itself; else why not.
 func (r *Replica) currentLocked(now time.Time) (bool, string) {
+	if len(r.lanes) == 0 {
+		return false, "there is no link to anybody"
+	}
 	alive, alone := 0, ""
 	for id, a := range r.authors {
 		if id == r.self || !a.admitted || a.cut != nil || a.word == nil || !r.fresh(a.word.head.Issued(), now) {
@@ -33,8 +36,11 @@ func (r *Replica) currentLocked(now time.Time) (bool, string) {
 		if seq := w.head.Ref().Seq; a.frontier.Seq < seq {
 			return false, fmt.Sprintf("%v has written up to seq %d, and %d is here", id, seq, a.frontier.Seq)
 		}
-		if !w.heard() && !(w.before.heard && r.fresh(w.before.issued, now)) && len(w.links) > 0 {
-			alone = w.links[0]
+		if !w.heard() && !(w.before.heard && r.fresh(w.before.issued, now)) {
+			alone = "this node's own store"
+			if len(w.links) > 0 {
+				alone = w.links[0]
+			}
 		}
 	}
 	switch {

@@ -86,3 +86,7 @@ const (
 // releaseDate is when this version was made. A node whose clock stands before it
 // does not write: its updates would lose against everything.
 var releaseDate = time.Date(2026, time.November, 1, 0, 0, 0, 0, time.UTC)
+
+// ReleaseDate returns when this version was made. A node whose clock stands before it
+// does not write.
+func ReleaseDate() time.Time { return releaseDate }
