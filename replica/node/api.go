@@ -80,20 +80,6 @@ type Event struct {
 	Time   time.Time   `json:"time"`
 }
 
-// Status is a node at a glance; its JSON is a contract.
-type Status struct {
-	ID      keys.NodeID            `json:"id"`
-	Listen  []string               `json:"listen"`
-	Topics  []string               `json:"topics"`
-	Peers   []Peer                 `json:"peers"`
-	Authors []replica.AuthorStatus `json:"authors"`
-	Counts  replica.Counts         `json:"counts"`
-	// Running is false when the store was opened by the command itself.
-	Running bool `json:"running"`
-	// Write is why nothing can be written now, empty if it can.
-	Write string `json:"write,omitempty"`
-}
-
 // PeerState is how a link stands. The texts are stable.
 type PeerState string
 
@@ -115,6 +101,11 @@ type Peer struct {
 	BytesOut   uint64       `json:"bytes_out"`
 	UpdatesIn  uint64       `json:"updates_in"`
 	UpdatesOut uint64       `json:"updates_out"`
+	// Dialed says that this node dials the peer, as it was told to; else the peer came.
+	Dialed bool `json:"dialed"`
+	// Sessions says, for each topic, how what the link brings compares to what authors
+	// have signed.
+	Sessions []replica.LinkStatus `json:"sessions,omitempty"`
 }
 
 // Extract is one update in the form that stock ssh-keygen checks.

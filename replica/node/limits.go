@@ -8,6 +8,10 @@ const (
 	// DefaultTopic is a node's topic when nobody says otherwise.
 	DefaultTopic = "default"
 
+	// Heads cost a signature each, and all pacing divides the interval by 30.
+	minHeadInterval = 100 * time.Millisecond
+	maxHeadInterval = 24 * time.Hour
+
 	// portTries is how many ports from the default one on are tried.
 	portTries = 64
 

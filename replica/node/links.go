@@ -126,7 +126,7 @@ func (l *links) holdDialed(ctx context.Context, c *link.Conn, p *peer) error {
 	defer cancel(nil)
 	l.began(p, c)
 	defer l.ended(p)
-	err := replica.SyncAll(ctx, c, replica.SyncConfig{Name: p.name, Counters: &p.counters}, replicas...)
+	err := replica.SyncAll(ctx, c, replica.SyncConfig{Name: p.name, Peer: c.PeerID(), Counters: &p.counters}, replicas...)
 	return l.bans.judge(c.PeerID(), p.name, err)
 }
 
@@ -151,7 +151,7 @@ func (l *links) holdAccepted(ctx context.Context, c *link.Conn) error {
 		replicas, release = l.carrier.Adopt(ctx, topics)
 		return replicas
 	}
-	err := replica.SyncAll(ctx, c, replica.SyncConfig{Name: p.name, Counters: &p.counters, Answer: answer})
+	err := replica.SyncAll(ctx, c, replica.SyncConfig{Name: p.name, Peer: c.PeerID(), Counters: &p.counters, Answer: answer})
 	release()
 	return l.bans.judge(c.PeerID(), p.name, err)
 }
@@ -172,13 +172,14 @@ func (l *links) ended(p *peer) {
 
 // status returns the configured peers in their order, then the accepted links by
 // address, then the peers that are refused and not among them.
-func (l *links) status() []Peer {
+func (l *links) status(sessions map[string][]replica.LinkStatus) []Peer {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	out := make([]Peer, 0, len(l.dialed)+len(l.inbound))
 	listed := make(map[keys.NodeID]bool)
 	add := func(p *peer) {
 		s := p.status()
+		s.Dialed, s.Sessions = p.address.HostPort != "", sessions[p.name]
 		listed[p.id] = true
 		out = append(out, s)
 	}

@@ -231,7 +231,7 @@ func (n *Node) carriesNothing() string {
 
 // replicaConfig is what the replicas of all topics have in common.
 func (n *Node) replicaConfig() replica.Config {
-	cfg := replica.Config{Store: n.store, Keystore: n.trusted, Log: n.log}
+	cfg := replica.Config{Store: n.store, Keystore: n.trusted, HeadInterval: n.opts.HeadInterval, Log: n.log}
 	if n.opts.AnyKey {
 		cfg.Keystore, cfg.Verify = nil, verify.AnyKey()
 	}
@@ -293,37 +293,4 @@ func (n *Node) topicNames() []string {
 		names = append(names, r.Topic())
 	}
 	return names
-}
-
-// Status implements API.
-func (n *Node) Status(context.Context) (*Status, error) {
-	if n.ctx.Err() != nil {
-		return nil, fmt.Errorf("node: %w", ErrClosed)
-	}
-	s := &Status{
-		ID: n.ID(), Listen: []string{}, Topics: n.topicNames(), Peers: []Peer{},
-		Authors: []replica.AuthorStatus{}, Running: !n.opts.Offline,
-	}
-	if n.links != nil {
-		s.Listen, s.Peers = n.ListenAddrs(), n.links.status()
-	}
-	for i, r := range n.replicas() {
-		rs := r.Status()
-		s.Authors = append(s.Authors, rs.Authors...)
-		s.Counts.Applied += rs.Counts.Applied
-		s.Counts.Rejected += rs.Counts.Rejected
-		s.Counts.Parked += rs.Counts.Parked
-		s.Counts.Waiting += rs.Counts.Waiting
-		s.Counts.Ignored += rs.Counts.Ignored
-		if i == 0 && rs.Write != nil && n.relay == nil {
-			s.Write = rs.Write.Error()
-		}
-	}
-	if n.relay != nil {
-		s.Write = "a relay writes nothing of its own"
-		if why := n.carriesNothing(); why != "" {
-			s.Write = "this relay " + why
-		}
-	}
-	return s, nil
 }

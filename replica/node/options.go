@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"time"
 
 	"github.com/hearsaynet/hearsay/replica/wire"
 )
@@ -34,6 +35,10 @@ type Options struct {
 	AnyKey bool
 	// Force writes without asking peers what the key wrote last (see replica.Guard).
 	Force bool
+	// HeadInterval is how often the node signs how far it has written, 100 ms to 24 h, and
+	// the measure of all that follows from it: authors and links are stale after two.
+	// Default 30 s.
+	HeadInterval time.Duration
 	// Relay stores, verifies and passes on, and has no models.
 	Relay bool
 	// Offline opens the store only: nothing listens, dials, or answers on the socket. The
@@ -98,8 +103,19 @@ func (o *Options) check() error {
 	if err := checkTopics(o.Topics); err != nil {
 		return err
 	}
+	if err := CheckHeadInterval(o.HeadInterval); err != nil && o.HeadInterval != 0 {
+		return err
+	}
 	if o.Offline && (o.Listen != nil || o.Peers != nil || o.KeyFile != "") {
 		return errors.New("node: Options.Offline goes with no Listen, Peers or KeyFile")
+	}
+	return nil
+}
+
+// CheckHeadInterval returns an error unless d can be Options.HeadInterval.
+func CheckHeadInterval(d time.Duration) error {
+	if d < minHeadInterval || d > maxHeadInterval {
+		return fmt.Errorf("node: a head interval is %v to %v, not %v", minHeadInterval, maxHeadInterval, d)
 	}
 	return nil
 }
