@@ -115,7 +115,7 @@ func (o *Options) check() error {
 // CheckHeadInterval returns an error unless d can be Options.HeadInterval.
 func CheckHeadInterval(d time.Duration) error {
 	if d < minHeadInterval || d > maxHeadInterval {
-		return fmt.Errorf("node: a head interval is %v to %v, not %v", minHeadInterval, maxHeadInterval, d)
+		return fmt.Errorf("node: a head interval is 100ms to 24h, not %v", d)
 	}
 	return nil
 }
