@@ -67,7 +67,7 @@ func (a *app) printExplanation(o *output, x *node.Explanation) error {
 	for _, d := range x.Details {
 		rows = append(rows, []string{"", o.line(d)})
 	}
-	if err := table(o, rows); err != nil {
+	if err := o.table(rows); err != nil {
 		return err
 	}
 	if x.OfferedKey == "" {

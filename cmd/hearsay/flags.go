@@ -1,12 +1,15 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"net"
+	"time"
 
 	"github.com/spf13/pflag"
 
 	"github.com/hearsaynet/hearsay/replica/link"
+	"github.com/hearsaynet/hearsay/replica/node"
 	"github.com/hearsaynet/hearsay/replica/wire"
 )
 
@@ -57,3 +60,22 @@ func (t topicVar) Set(s string) error {
 func (t topicVar) String() string { return "" }
 
 func (t topicVar) Type() string { return "topic" }
+
+// headIntervalVar is how often a node signs how far it has written.
+type headIntervalVar struct{ d *time.Duration }
+
+func (h headIntervalVar) Set(s string) error {
+	d, err := time.ParseDuration(s)
+	if err != nil {
+		return err
+	}
+	*h.d = d
+	if err := node.CheckHeadInterval(d); err != nil {
+		return errors.New(withoutPackage(err.Error()))
+	}
+	return nil
+}
+
+func (h headIntervalVar) String() string { return "" }
+
+func (h headIntervalVar) Type() string { return "duration" }

@@ -63,7 +63,7 @@ func (a *app) keyShow(name string, asJSON bool) error {
 		}{kindOf(k), k.Bits(), k.ID(), k.ID().Fingerprint(), comment})
 	}
 	return a.print(func(o *output) error {
-		return table(o, [][]string{
+		return o.table([][]string{
 			{"kind", kindOf(k)},
 			{"bits", strconv.Itoa(k.Bits())},
 			{"id", k.ID().String()},

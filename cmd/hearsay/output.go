@@ -5,10 +5,11 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
-	"io"
 	"strings"
 	"unicode"
 	"unicode/utf8"
+
+	"golang.org/x/term"
 )
 
 // output is standard output as commands write it. On a terminal, nothing that came
@@ -16,10 +17,20 @@ import (
 type output struct {
 	*bufio.Writer
 	terminal bool
+	width    int // columns of the terminal; 0: lines are as long as they are
 }
 
 // stdout is to be flushed; what cannot be written is a failure.
-func (a *app) stdout() *output { return &output{bufio.NewWriter(a.out), isTerminal(a.out)} }
+func (a *app) stdout() *output {
+	o := &output{Writer: bufio.NewWriter(a.out), terminal: isTerminal(a.out)}
+	if o.terminal {
+		o.width = 80
+		if w, _, err := term.GetSize(int(a.out.Fd())); err == nil && w > 0 {
+			o.width = w
+		}
+	}
+	return o
+}
 
 // print calls f with standard output and flushes it.
 func (a *app) print(f func(*output) error) error {
@@ -113,8 +124,12 @@ func escapeJSON(s string) string {
 	return b.String()
 }
 
-// table writes rows in columns. A row may be short, and its last cell of any length.
-func table(w io.Writer, rows [][]string) error {
+// table writes rows in columns. A row may be short, and its last cell of any length: it
+// goes on below itself where the terminal ends.
+func (o *output) table(rows [][]string) error { return o.notedTable(rows, nil) }
+
+// notedTable is table with lines of text under each row, indented.
+func (o *output) notedTable(rows, notes [][]string) error {
 	var widths []int
 	for _, row := range rows {
 		for i, cell := range row[:max(0, len(row)-1)] {
@@ -124,19 +139,60 @@ func table(w io.Writer, rows [][]string) error {
 			widths[i] = max(widths[i], utf8.RuneCountInString(cell))
 		}
 	}
-	for _, row := range rows {
+	for n, row := range rows {
 		var line strings.Builder
 		for i, cell := range row {
+			if i == len(row)-1 {
+				cell = o.wrap(cell, utf8.RuneCountInString(line.String()))
+			}
 			line.WriteString(cell)
 			if i < len(row)-1 {
 				line.WriteString(strings.Repeat(" ", 2+widths[i]-utf8.RuneCountInString(cell)))
 			}
 		}
-		if _, err := fmt.Fprintln(w, strings.TrimRight(line.String(), " ")); err != nil {
+		if _, err := fmt.Fprintln(o, strings.TrimRight(line.String(), " ")); err != nil {
 			return err
+		}
+		if n >= len(notes) {
+			continue
+		}
+		for _, note := range notes[n] {
+			if err := o.paragraph("    ", note); err != nil {
+				return err
+			}
 		}
 	}
 	return nil
+}
+
+// paragraph writes text behind a first indent, which spaces repeat on lines below.
+func (o *output) paragraph(indent, text string) error {
+	_, err := fmt.Fprintln(o, indent+o.wrap(text, utf8.RuneCountInString(indent)))
+	return err
+}
+
+// wrap breaks text that starts at a column at its spaces, so that it fits the terminal.
+func (o *output) wrap(text string, column int) string {
+	if o.width == 0 || column+20 > o.width {
+		return text
+	}
+	var b strings.Builder
+	used := 0
+	for i, word := range strings.Split(text, " ") {
+		n := utf8.RuneCountInString(word)
+		switch {
+		case i == 0:
+		case column+used+1+n > o.width:
+			b.WriteString("\n" + strings.Repeat(" ", column))
+			used = 0
+		default:
+			b.WriteByte(' ')
+			used++
+		}
+		b.WriteString(word)
+		used += n
+	}
+	return b.String()
 }
 
 // refuseTerminal refuses to write bytes to a terminal.

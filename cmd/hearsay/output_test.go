@@ -1,12 +1,14 @@
 package main
 
 import (
+	"bufio"
 	"bytes"
 	"errors"
 	"log/slog"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/hearsaynet/hearsay/keys"
 	"github.com/hearsaynet/hearsay/replica"
@@ -54,12 +56,45 @@ hearsay: error: no err="say \"it\""
 
 func TestTable(t *testing.T) {
 	var b bytes.Buffer
-	if err := table(&b, [][]string{{"NAME", "STATE", "WHY"}, {"…ä", "ok", ""}, {"long name", "ok"}, {}, {"x", "waiting", "a reason"}}); err != nil {
+	o := &output{Writer: bufio.NewWriter(&b)}
+	if err := o.table([][]string{{"NAME", "STATE", "WHY"}, {"…ä", "ok", ""}, {"long name", "ok"}, {}, {"x", "waiting", "a reason"}}); err != nil {
 		t.Fatal(err)
 	}
+	o.Flush()
 	want := "NAME       STATE    WHY\n…ä         ok\nlong name  ok\n\nx          waiting  a reason\n"
 	if got := b.String(); got != want {
 		t.Errorf("got\n%s\nwant\n%s", got, want)
+	}
+}
+
+func TestTableOnTerminal(t *testing.T) {
+	var b bytes.Buffer
+	o := &output{Writer: bufio.NewWriter(&b), width: 40}
+	rows := [][]string{{"NAME", "WHY"}, {"ä", "words that go on and on for a while, and more"}, {"b", ""}}
+	notes := [][]string{nil, {"a note that is longer than the terminal is wide"}}
+	if err := o.notedTable(rows, notes); err != nil {
+		t.Fatal(err)
+	}
+	o.Flush()
+	want := `NAME  WHY
+ä     words that go on and on for a
+      while, and more
+    a note that is longer than the
+    terminal is wide
+b
+`
+	if got := b.String(); got != want {
+		t.Errorf("got\n%s\nwant\n%s", got, want)
+	}
+}
+
+func TestSpan(t *testing.T) {
+	for d, want := range map[time.Duration]string{
+		-time.Hour: "0 s", 119 * time.Second: "119 s", 2 * time.Minute: "2 min", 2 * time.Hour: "2 h", 50 * time.Hour: "2 days",
+	} {
+		if got := span(d); got != want {
+			t.Errorf("%v is %q, want %q", d, got, want)
+		}
 	}
 }
 

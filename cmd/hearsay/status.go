@@ -3,8 +3,10 @@ package main
 import (
 	"cmp"
 	"fmt"
+	"regexp"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/dustin/go-humanize"
 	"github.com/spf13/cobra"
@@ -18,8 +20,13 @@ func newStatusCmd(a *app) *cobra.Command {
 	asJSON := false
 	cmd := &cobra.Command{
 		Use:   "status",
-		Short: "Show a node's id, peers and authors",
-		Args:  takes(0, 0),
+		Short: "Show whether a node is in step, its peers and authors",
+		Long: `Shows a node at a glance. A topic is "synced" only when everything that living authors
+have signed is here, as two links or the authors themselves tell: one relay's word is not
+enough. A link is "behind" when its peer lacks what authors have signed, and "stale" when no
+author of what it carries has signed anything lately. WORD is how old an author's newest
+signed word is on how far it has written.`,
+		Args: takes(0, 0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return a.attach(cmd.Context(), func(api node.API) error {
 				s, err := api.Status(cmd.Context())
@@ -29,7 +36,7 @@ func newStatusCmd(a *app) *cobra.Command {
 				if asJSON {
 					return a.printJSON(s)
 				}
-				return a.print(func(o *output) error { return printStatus(o, s) })
+				return a.print(func(o *output) error { return printStatus(o, s, time.Now()) })
 			})
 		},
 	}
@@ -38,27 +45,49 @@ func newStatusCmd(a *app) *cobra.Command {
 	return cmd
 }
 
-func printStatus(o *output, s *node.Status) error {
+func printStatus(o *output, s *node.Status, now time.Time) error {
 	running := "not running"
 	if s.Running {
 		running = "running"
 	}
-	rows := [][]string{
-		{"node", s.ID.String() + "  " + running},
-		{"topics", o.line(cmp.Or(strings.Join(s.Topics, ", "), "none"))},
-		{"listening", cmp.Or(strings.Join(s.Listen, ", "), "no")},
-		{"updates", counts(s)},
+	rows := [][]string{{"node", s.ID.String() + "  " + running}}
+	for _, t := range s.Sync {
+		rows = append(rows, topicRows(o, t, now)...)
 	}
+	if len(s.Sync) == 0 {
+		rows = append(rows, []string{"topics", "none"})
+	}
+	rows = append(rows,
+		[]string{"listening", cmp.Or(strings.Join(s.Listen, ", "), "no")},
+		[]string{"updates", counts(s)})
 	if s.Write != "" {
-		rows = append(rows, []string{"writing", "no: " + o.line(withoutPackage(s.Write))})
+		rows = append(rows, []string{"writing", "no: " + o.line(brief(s.Write))})
 	}
-	if err := table(o, rows); err != nil {
+	if err := o.table(rows); err != nil {
 		return err
 	}
 	if err := printPeers(o, s.Peers); err != nil {
 		return err
 	}
-	return printAuthors(o, s)
+	return printAuthors(o, s, now)
+}
+
+// topicRows says whether a topic is in step, and what else is to be known of it.
+func topicRows(o *output, t node.TopicStatus, now time.Time) [][]string {
+	state := "synced"
+	if !t.Current {
+		state = "not synced: " + o.line(brief(t.NotCurrent))
+	}
+	rows := [][]string{{"topic", o.line(t.Topic) + "  " + state}}
+	if r := t.Rebuild; r != nil {
+		what := "waits for its turn"
+		if r.Running {
+			what = "runs"
+		}
+		rows = append(rows, []string{"", fmt.Sprintf("a rebuild %s, for %d authors, since %s: values may still show what does not count",
+			what, r.Reasons, span(now.Sub(r.Since)))})
+	}
+	return rows
 }
 
 func counts(s *node.Status) string {
@@ -79,34 +108,87 @@ func printPeers(o *output, peers []node.Peer) error {
 	if len(peers) == 0 {
 		return nil
 	}
-	rows := [][]string{{"PEER", "ADDRESS", "STATE", "IN", "OUT", "UPDATES IN", "UPDATES OUT", "REASON"}}
+	rows := [][]string{{"PEER", "ADDRESS", "STATE", "IN", "OUT", "UPDATES"}}
+	notes := [][]string{nil}
 	for _, p := range peers {
 		id, address := "?", p.Address
 		if p.ID != nil {
-			id, address = p.ID.Short(), strings.TrimPrefix(address, p.ID.String()+"@")
+			id = p.ID.Short()
 		}
-		rows = append(rows, []string{id, o.line(address), string(p.State),
-			humanize.Bytes(p.BytesIn), humanize.Bytes(p.BytesOut),
-			humanize.Comma(int64(p.UpdatesIn)), humanize.Comma(int64(p.UpdatesOut)), o.line(withoutPackage(p.Reason))})
+		if at := strings.LastIndexByte(address, '@'); at >= 0 {
+			address = address[at+1:]
+		}
+		state := string(p.State)
+		var why []string
+		if p.Reason != "" {
+			why = append(why, o.line(brief(p.Reason)))
+		}
+		for _, l := range p.Sessions {
+			if l.State != replica.LinkOK {
+				state = string(p.State) + ", " + string(l.State)
+				why = append(why, o.line(l.Topic+": "+string(l.State)+": "+brief(l.Reason)))
+			}
+		}
+		rows = append(rows, []string{id, o.line(address), state, humanize.Bytes(p.BytesIn), humanize.Bytes(p.BytesOut),
+			humanize.Comma(int64(p.UpdatesIn)) + " in, " + humanize.Comma(int64(p.UpdatesOut)) + " out"})
+		notes = append(notes, why)
 	}
 	fmt.Fprintln(o)
-	return table(o, rows)
+	return o.notedTable(rows, notes)
 }
 
-func printAuthors(o *output, s *node.Status) error {
+func printAuthors(o *output, s *node.Status, now time.Time) error {
 	if len(s.Authors) == 0 {
 		return nil
 	}
-	rows := [][]string{{"AUTHOR", "TOPIC", "SEQ", "STATE", "REASON"}}
+	rows := [][]string{{"AUTHOR", "TOPIC", "SEQ", "STATE", "WORD"}}
+	notes := [][]string{nil}
 	for _, au := range s.Authors {
-		why := o.line(withoutPackage(au.Reason))
-		if au.State == replica.StateOK {
-			why = "" // how many updates there are, which the column before says
+		var why []string
+		if au.State != replica.StateOK { // else: how many updates there are, which a column says
+			why = []string{o.line(brief(au.Reason))}
 		}
-		rows = append(rows, []string{shortID(au.ID, s.ID), o.line(au.Topic), strconv.FormatUint(au.Seq, 10), string(au.State), why})
+		rows = append(rows, []string{shortID(au.ID, s.ID), o.line(au.Topic), strconv.FormatUint(au.Seq, 10), string(au.State), word(au, now)})
+		notes = append(notes, why)
 	}
 	fmt.Fprintln(o)
-	return table(o, rows)
+	return o.notedTable(rows, notes)
+}
+
+// word says how old an author's newest signed head is.
+func word(au replica.AuthorStatus, now time.Time) string {
+	switch {
+	case au.Word == nil:
+		return "none"
+	case !au.Stale.IsZero():
+		return "stale since " + au.Stale.UTC().Format(time.RFC3339)
+	}
+	return span(now.Sub(au.Word.Issued)) + " ago"
+}
+
+// span is a duration as people say it.
+func span(d time.Duration) string {
+	switch d = max(d, 0); {
+	case d < 2*time.Minute:
+		return fmt.Sprintf("%d s", d/time.Second)
+	case d < 2*time.Hour:
+		return fmt.Sprintf("%d min", d/time.Minute)
+	case d < 48*time.Hour:
+		return fmt.Sprintf("%d h", d/time.Hour)
+	}
+	return fmt.Sprintf("%d days", d/(24*time.Hour))
+}
+
+var nodeIDs = regexp.MustCompile(`\bQm[1-9A-HJ-NP-Za-km-z]{44}\b`)
+
+// brief shortens the ids in a reason as tables show them, and drops the package's name.
+func brief(reason string) string {
+	return nodeIDs.ReplaceAllStringFunc(withoutPackage(reason), func(s string) string {
+		if id, err := keys.ParseNodeID(s); err == nil {
+			return id.Short()
+		}
+		return s
+	})
 }
 
 func shortID(id, self keys.NodeID) string {
