@@ -96,12 +96,16 @@ func (a *app) imported(r replica.ImportResult, err error, asJSON bool) error {
 		perr := a.printJSON(struct {
 			Runs    uint64 `json:"runs"`
 			Updates uint64 `json:"updates"`
+			Proofs  uint64 `json:"proofs"`
 			Refused uint64 `json:"refused"`
-		}{r.Runs, r.Updates, r.Refused})
+		}{r.Runs, r.Updates, r.Proofs, r.Refused})
 		return firstError(err, perr)
 	}
 	if err == nil {
 		fmt.Fprintf(a.err, "%d updates, all verified and stored\n", r.Updates)
+		if r.Proofs > 0 {
+			fmt.Fprintf(a.err, "%d fork proofs, verified; hearsay fork list shows those of admitted authors\n", r.Proofs)
+		}
 	}
 	return err
 }

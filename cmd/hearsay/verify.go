@@ -19,8 +19,8 @@ func newVerifyCmd(a *app) *cobra.Command {
 		Use:   "verify FILE|-",
 		Short: "Check an export, without a store",
 		Long: `Checks every signature and every chain of an export, and prints what it holds: author,
-first and last update, topic. It says who signed, not whom to believe. At the first bad place it
-stops and exits 1.`,
+first and last update, topic; and where authors are proved to have signed two histories. It
+says who signed, not whom to believe. At the first bad place it stops and exits 1.`,
 		Args: takes(1, 1),
 		RunE: func(_ *cobra.Command, args []string) error { return a.verify(args[0], asJSON) },
 	}
@@ -34,15 +34,15 @@ func (a *app) verify(name string, asJSON bool) error {
 		return err
 	}
 	defer in.Close()
-	ranges, err := readRanges(in)
+	held, err := readExport(in)
 	if err != nil {
 		return fmt.Errorf("%s: %w", name, err)
 	}
-	if len(ranges) == 0 {
+	if len(held.ranges)+len(held.proofs) == 0 {
 		a.warn("%s is whole and holds no updates", name)
 	}
 	return a.print(func(o *output) error {
-		for _, r := range ranges {
+		for _, r := range held.ranges {
 			var err error
 			if asJSON {
 				err = o.json(r)
@@ -53,8 +53,14 @@ func (a *app) verify(name string, asJSON bool) error {
 				return err
 			}
 		}
-		return nil
+		return printProved(o, held.proofs, asJSON)
 	})
+}
+
+// holdings is what an export holds, all of it verified.
+type holdings struct {
+	ranges []heldRange   // by topic and author
+	proofs []*wire.Proof // as they come
 }
 
 // heldRange is a chain of verified updates.
@@ -71,8 +77,9 @@ type chainOf struct {
 	author keys.NodeID
 }
 
-// readRanges verifies an export and returns what it holds, by topic and author.
-func readRanges(in io.Reader) ([]heldRange, error) {
+// readExport verifies an export and returns what it holds.
+func readExport(in io.Reader) (*holdings, error) {
+	all := &holdings{}
 	file, err := wire.NewExportReader(in)
 	if err != nil {
 		return nil, err
@@ -86,36 +93,41 @@ func readRanges(in io.Reader) ([]heldRange, error) {
 		if err != nil {
 			return nil, err
 		}
-		if err := extend(held, s, key); err != nil {
+		if err := all.take(held, s, key); err != nil {
 			return nil, fmt.Errorf("%v, topic %q%s: %w", s.Author(), s.Topic(), seqsOf(s), err)
 		}
 	}
-	ranges := make([]heldRange, 0, len(held))
 	for _, r := range held {
-		ranges = append(ranges, *r)
+		all.ranges = append(all.ranges, *r)
 	}
-	slices.SortFunc(ranges, func(x, y heldRange) int {
+	slices.SortFunc(all.ranges, func(x, y heldRange) int {
 		return cmp.Or(cmp.Compare(x.Topic, y.Topic), x.Author.Compare(y.Author))
 	})
-	return ranges, nil
+	return all, nil
 }
 
-// seqsOf says which updates s is about, if it is a run.
+// seqsOf says which updates s is about.
 func seqsOf(s wire.Unverified) string {
-	if u, ok := s.(*wire.UnverifiedRun); ok {
+	switch u := s.(type) {
+	case *wire.UnverifiedRun:
 		return fmt.Sprintf(", seq %d to %d", u.First(), u.Last())
+	case *wire.UnverifiedProof:
+		return fmt.Sprintf(", fork proof for seq %d", u.UnverifiedSeq())
 	}
 	return ""
 }
 
-// extend verifies a statement and puts a run behind those of its author before it.
-func extend(held map[chainOf]*heldRange, u wire.Unverified, key keys.PublicKey) error {
+// take verifies a statement, and puts a run behind those of its author before it.
+func (h *holdings) take(held map[chainOf]*heldRange, u wire.Unverified, key keys.PublicKey) error {
 	if key.IsZero() {
 		return errors.New("the author's key does not come before it")
 	}
 	s, err := wire.Open(u, key)
 	if err != nil {
 		return err
+	}
+	if proof, ok := s.(*wire.Proof); ok {
+		h.proofs = append(h.proofs, proof)
 	}
 	run, ok := s.(*wire.Run)
 	if !ok {

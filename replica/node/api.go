@@ -39,6 +39,9 @@ type API interface {
 	// Extract returns the signature that covers one update, and what is needed to check it.
 	Extract(ctx context.Context, author keys.NodeID, seq uint64) (*Extract, error)
 	Explain(ctx context.Context, author keys.NodeID, seq uint64) (*Explanation, error)
+	// Proofs yields the proofs, each verified, that admitted authors have signed two
+	// histories, by author.
+	Proofs(ctx context.Context) iter.Seq2[*wire.Proof, error]
 
 	// Close lets go of the node; a running node goes on.
 	Close() error

@@ -119,3 +119,12 @@ func (n *Node) Explain(ctx context.Context, author keys.NodeID, seq uint64) (*Ex
 	}
 	return t.Explain(ctx, author, seq)
 }
+
+// Proofs implements API.
+func (n *Node) Proofs(ctx context.Context) iter.Seq2[*wire.Proof, error] {
+	t, err := n.topic("")
+	if err != nil {
+		return failing[*wire.Proof](err)
+	}
+	return t.Proofs(ctx)
+}

@@ -236,3 +236,18 @@ func (c *client) Extract(ctx context.Context, author keys.NodeID, seq uint64) (*
 func (c *client) Explain(ctx context.Context, author keys.NodeID, seq uint64) (*Explanation, error) {
 	return ask[*Explanation](ctx, c, opExplain, request{Author: author, Seq: seq})
 }
+
+// Proofs implements API. The client verifies again what it is told.
+func (c *client) Proofs(ctx context.Context) iter.Seq2[*wire.Proof, error] {
+	return func(yield func(*wire.Proof, error) bool) {
+		for sent, err := range items[sentProof](ctx, c, opProofs, request{}) {
+			var p *wire.Proof
+			if err == nil {
+				p, err = sent.open()
+			}
+			if !yield(p, err) || err != nil {
+				return
+			}
+		}
+	}
+}

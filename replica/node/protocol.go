@@ -3,6 +3,7 @@ package node
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 
 	"github.com/hearsaynet/hearsay/keys"
 	"github.com/hearsaynet/hearsay/replica"
@@ -38,6 +39,7 @@ const (
 	opImport  = "import"
 	opExtract = "extract"
 	opExplain = "explain"
+	opProofs  = "proofs"
 )
 
 // request has what any operation may need.
@@ -76,16 +78,36 @@ type exported struct {
 type imported struct {
 	Runs    uint64   `json:"runs"`
 	Updates uint64   `json:"updates"`
+	Proofs  uint64   `json:"proofs"`
 	Refused uint64   `json:"refused"`
 	First   *failure `json:"first,omitempty"`
 }
 
 func importedFrom(r replica.ImportResult) imported {
-	return imported{r.Runs, r.Updates, r.Refused, failureFrom(r.First)}
+	return imported{r.Runs, r.Updates, r.Proofs, r.Refused, failureFrom(r.First)}
 }
 
 func (i imported) result() replica.ImportResult {
-	return replica.ImportResult{Runs: i.Runs, Updates: i.Updates, Refused: i.Refused, First: i.First.orNil()}
+	return replica.ImportResult{Runs: i.Runs, Updates: i.Updates, Proofs: i.Proofs, Refused: i.Refused, First: i.First.orNil()}
+}
+
+// sentProof is a wire.Proof.
+type sentProof struct {
+	Topic string `json:"topic"`
+	Key   []byte `json:"key"` // the author's, SSH wire form
+	Body  []byte `json:"body"`
+}
+
+func (s sentProof) open() (*wire.Proof, error) {
+	key, err := keys.ParsePublicKey(s.Key)
+	if err != nil {
+		return nil, fmt.Errorf("node: proof of the running node: %w", err)
+	}
+	u, err := wire.ParseProof(s.Topic, s.Body)
+	if err != nil {
+		return nil, fmt.Errorf("node: proof of the running node: %w", err)
+	}
+	return u.Open(key)
 }
 
 // failure is an error that crosses the socket: its text, and which of the errors

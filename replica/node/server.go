@@ -12,6 +12,8 @@ import (
 	"net/http"
 	"strings"
 	"sync"
+
+	"github.com/hearsaynet/hearsay/replica/wire"
 )
 
 // control serves the control socket.
@@ -83,6 +85,9 @@ var answers = map[string]answerFunc{
 		return anyOf(t.Tail(ctx, q.Name, q.Follow))
 	},
 	opExport: export,
+	opProofs: func(ctx context.Context, t *topic, _ *request) iter.Seq2[any, error] {
+		return sentProofs(t.Proofs(ctx))
+	},
 }
 
 func one(f func(ctx context.Context, t *topic, q *request) (any, error)) answerFunc {
@@ -95,6 +100,20 @@ func anyOf[T any](seq iter.Seq2[T, error]) iter.Seq2[any, error] {
 	return func(yield func(any, error) bool) {
 		for v, err := range seq {
 			if !yield(v, err) {
+				return
+			}
+		}
+	}
+}
+
+func sentProofs(proofs iter.Seq2[*wire.Proof, error]) iter.Seq2[any, error] {
+	return func(yield func(any, error) bool) {
+		for p, err := range proofs {
+			var item any
+			if err == nil {
+				item = sentProof{p.Topic(), p.Key().Wire(), p.Body()}
+			}
+			if !yield(item, err) {
 				return
 			}
 		}

@@ -268,3 +268,17 @@ func (t *topic) Explain(ctx context.Context, author keys.NodeID, seq uint64) (*E
 	}
 	return out, nil
 }
+
+func (t *topic) Proofs(ctx context.Context) iter.Seq2[*wire.Proof, error] {
+	return func(yield func(*wire.Proof, error) bool) {
+		for _, p := range t.r.Proofs() {
+			if ctx.Err() != nil {
+				yield(nil, context.Cause(ctx))
+				return
+			}
+			if !yield(p, nil) {
+				return
+			}
+		}
+	}
+}
