@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"io"
+	"slices"
 	"testing"
 
 	"github.com/hearsaynet/hearsay/keys"
@@ -43,6 +44,10 @@ func crossTopic(t *testing.T) {
 		t.Errorf("head in another topic: %v", err)
 	}
 
+	if _, err := moved(t, "another topic", vectorProof(t, s).Body()).Open(s.key); !errors.Is(err, wire.ErrBadSignature) {
+		t.Errorf("proof in another topic: %v", err)
+	}
+
 	d, err := wire.NewDraft(topic, r.Prev(), changes(2)...)
 	if err != nil {
 		t.Fatal(err)
@@ -64,6 +69,20 @@ func crossTopic(t *testing.T) {
 	if _, err := wire.ParseHeader(statement); err == nil {
 		t.Error("a head's message is a header")
 	}
+}
+
+// moved parses the body of the proof vector under another topic or author, where the
+// hashes are others: perhaps the chains must change places.
+func moved(t *testing.T, topic string, body []byte) *wire.UnverifiedProof {
+	t.Helper()
+	u, err := wire.ParseProof(topic, body)
+	if err != nil {
+		u, err = wire.ParseProof(topic, slices.Concat(body[:74], body[209:], body[74:209]))
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return u
 }
 
 func hostileFrame(t *testing.T) {
@@ -119,6 +138,19 @@ func wrongKey(t *testing.T) {
 	if _, err := wire.SealHead(topic, ref, 1, mallory.key, mallory.sign("hearsay-head", wire.HeadMessage(topic, ref, 1))); !errors.Is(err, wire.ErrWrongKey) {
 		t.Errorf("head: %v", err)
 	}
+	// A thief of no key accuses s of what mallory has signed.
+	body := vectorProof(t, mallory).Body()
+	id := s.key.ID()
+	u := moved(t, topic, patch(body, 0, id[:]...))
+	if _, err := u.Open(mallory.key); !errors.Is(err, wire.ErrWrongKey) {
+		t.Errorf("proof: %v", err)
+	}
+	if _, err := u.Open(s.key); !errors.Is(err, wire.ErrBadSignature) {
+		t.Errorf("proof: %v", err)
+	}
+	if _, err := u.Open(keys.PublicKey{}); !errors.Is(err, wire.ErrWrongKey) {
+		t.Errorf("proof without a key: %v", err)
+	}
 }
 
 // badCopy checks that a copy with another signature is another thing in the table of
@@ -150,6 +182,42 @@ func badCopy(t *testing.T) {
 	if _, err := genuine.Open(s.key); err != nil {
 		t.Error(err)
 	}
+	badProof(t, s)
+}
+
+// badProof checks that each of a proof's signatures counts.
+func badProof(t *testing.T, s *signer) {
+	good := vectorProof(t, s).Body()
+	genuine, err := wire.ParseProof(topic, good)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, from := range map[string]int{"first": 145, "second": 326} {
+		for bit := range 8 * 64 {
+			bad, err := wire.ParseProof(topic, patch(good, from+bit/8, good[from+bit/8]^1<<(bit%8)))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if bad.Fingerprint() == genuine.Fingerprint() {
+				t.Error("the fingerprint does not cover the signatures")
+			}
+			if p, err := bad.Open(s.key); !errors.Is(err, wire.ErrBadSignature) || p != nil {
+				t.Errorf("bit %d of the %s signature: %v", bit, name, err)
+			}
+		}
+	}
+	for name, b := range map[string][]byte{
+		"the first chain's signature twice":  slices.Concat(good[:307], good[126:209]),
+		"the second chain's signature twice": slices.Concat(good[:126], good[307:], good[209:]),
+	} {
+		u, err := wire.ParseProof(topic, b)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := u.Open(s.key); !errors.Is(err, wire.ErrBadSignature) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
 }
 
 // configSplit pins the constants that decide what is accepted: another value would be
@@ -159,6 +227,7 @@ func configSplit(t *testing.T) {
 		"MaxFrame":      {wire.MaxFrame, 1048576},
 		"MaxEntries":    {wire.MaxEntries, 256},
 		"MaxChange":     {wire.MaxChange, 1044480},
+		"MaxProof":      {wire.MaxProof, 57466},
 		"MaxTopic":      {wire.MaxTopic, 255},
 		"MaxChannel":    {wire.MaxChannel, 64},
 		"MaxTopics":     {wire.MaxTopics, 64},

@@ -1,4 +1,5 @@
-// Package wire holds hearsay's bytes: updates, runs, heads, digests and frames.
+// Package wire holds hearsay's bytes: updates, runs, heads, fork proofs, digests and
+// frames.
 // It is a codec: no I/O of its own, no clock, no logging.
 //
 // All integers are big-endian and below 2^63. The notation is the TLS
@@ -53,6 +54,43 @@
 //
 // [ParseRun] gives an [UnverifiedRun]; [UnverifiedRun.Open] is the only way from
 // foreign bytes to a [Run].
+//
+// # Head
+//
+// A head is an author's word on where its history ends at a time, an SSHSIG in
+// namespace "hearsay-head" over [HeadMessage]. See [ParseHead] for its bytes.
+//
+// # Fork proof
+//
+// An author who has signed two updates of one seq is convicted by two chains of
+// headers, without their changes: both begin behind the same update, their first
+// updates differ, and each ends with a signature as a run does.
+//
+//	struct {
+//	    uint64 time;
+//	    uint8  kind;
+//	    opaque channel<0..64>;
+//	    uint32 size;
+//	    opaque digest[32];
+//	} Commitment;
+//
+//	struct {
+//	    Commitment updates<1..256>; // 2-byte number of updates
+//	    opaque signature<1..532>;   // over the last header
+//	} Chain;
+//
+//	struct {
+//	    opaque author[34];
+//	    uint64 first;    // the first seq at which the histories differ
+//	    opaque prev[32]; // the hash of first-1
+//	    Chain  chains[2];
+//	} Proof;
+//
+// The chain whose first update has the smaller hash comes first. A proof has at most
+// [MaxProof] bytes. [NewProof] makes one of two runs.
+//
+// Runs, heads and proofs are statements: an [Unverified] one becomes a [Statement] by
+// [Open] only.
 //
 // # Frames
 //

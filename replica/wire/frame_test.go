@@ -77,6 +77,7 @@ func TestAllocation(t *testing.T) {
 	}
 	run := vector(t, "run")
 	lying := append(bytes.Clone(run[:74]), 1, 0) // 256 entries
+	proof, zeroed := vector(t, "proof"), zeros(wire.MaxFrame)
 	for _, tt := range []struct {
 		name string
 		most uint64
@@ -86,6 +87,9 @@ func TestAllocation(t *testing.T) {
 		{"frame of 1 MiB, 70 kB arrive", 400 << 10, frame(70_000)},
 		{"run of 256 entries in 100 bytes", 4 << 10, func() { _, _ = wire.ParseRun(topic, append(lying, zeros(24)...)) }},
 		{"change of 1 MiB in 100 bytes", 4 << 10, func() { _, _ = wire.ParseRun(topic, patch(run, 89, 0, 0xf, 0xff, 0xff)) }},
+		{"proof of 256 updates in 100 bytes", 4 << 10, func() { _, _ = wire.ParseProof(topic, append(patch(proof[:76], 74, 1, 0), zeros(24)...)) }},
+		{"proof of 256 more updates in 400 bytes", 4 << 10, func() { _, _ = wire.ParseProof(topic, patch(proof, 209, 1, 0)) }},
+		{"proof of 1 MiB", 4 << 10, func() { _, _ = wire.ParseProof(topic, zeroed) }},
 		{"hello of 64 topics", 8 << 10, func() { _, _ = wire.ParseHello(patch(vector(t, "hello"), 16, 64)) }},
 	} {
 		if got := allocated(tt.f); got > tt.most {

@@ -123,6 +123,51 @@ func FuzzParseHead(f *testing.F) {
 	})
 }
 
+// encodeProof encodes a verified proof, by the definition in the package doc.
+func encodeProof(t *testing.T, p *wire.Proof) []byte {
+	author, prev := p.Author(), p.Prev().Hash
+	b := binary.BigEndian.AppendUint64(author[:], p.Seq())
+	b = append(b, prev[:]...)
+	for _, c := range p.Chains() {
+		b = appendChain(b, parseHeaders(t, c.Headers()), c.Signature())
+	}
+	return b
+}
+
+func FuzzParseProof(f *testing.F) {
+	seed(f, "proof")
+	s := newSigner(f, 0)
+	a, b := forked(f, s)
+	long, err := wire.NewProof(a, b, 4)
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(long.Body())
+	f.Fuzz(func(t *testing.T, b []byte) {
+		u, err := wire.ParseProof(topic, b)
+		if !verdict(t, u, err) {
+			return
+		}
+		same(t, u.UnverifiedBody(), b)
+		if u.UnverifiedSeq() == 0 || u.UnverifiedSeq() > wire.MaxInteger || u.Len() < 2 || u.Len() > 2*wire.MaxEntries || len(b) > wire.MaxProof {
+			t.Fatalf("proof at seq %d with %d updates in %d bytes", u.UnverifiedSeq(), u.Len(), len(b))
+		}
+		// Without a key: no fuzzer makes signatures.
+		p := u.TestOnlyOpen()
+		same(t, encodeProof(t, p), b)
+		chains := p.Chains()
+		one, two := chains[0].Refs(), chains[1].Refs()
+		if bytes.Compare(one[0].Hash[:], two[0].Hash[:]) >= 0 || one[0].Seq != two[0].Seq || len(one)+len(two) != u.Len() {
+			t.Fatalf("chains begin at %v and %v", one[0], two[0])
+		}
+		if p, err := u.Open(s.key); (p == nil) != (err != nil) {
+			t.Fatalf("opened %v with error %v", p, err)
+		} else if err == nil {
+			same(t, p.Body(), b)
+		}
+	})
+}
+
 func FuzzParseHello(f *testing.F) {
 	seed(f, "hello")
 	f.Fuzz(func(t *testing.T, b []byte) {
@@ -202,6 +247,7 @@ func FuzzReadFrame(f *testing.F) {
 
 func FuzzExport(f *testing.F) {
 	seed(f, "export")
+	seed(f, "export-statements")
 	f.Fuzz(func(t *testing.T, b []byte) {
 		runs, offered, err := readExport(b)
 		if err == nil || len(runs) != len(offered) {

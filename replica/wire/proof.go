@@ -44,14 +44,8 @@ type UnverifiedProof struct {
 	proof
 }
 
-// ParseProof reads the body of a Fork frame, strictly:
-//
-//	struct { uint64 time; uint8 kind; opaque channel<0..64>; uint32 size; opaque digest[32]; } Commitment;
-//	struct { Commitment updates<1..256>; opaque signature<1..532>; } Chain;   // 2-byte number of updates
-//	struct { opaque author[34]; uint64 first; opaque prev[32]; Chain chains[2]; } Proof;
-//
-// The first updates of the chains differ; the chain whose first update has the smaller
-// hash comes first. The result aliases body, which must not be changed afterwards.
+// ParseProof reads the body of a Fork frame, strictly. The result aliases body, which
+// must not be changed afterwards.
 func ParseProof(topic string, body []byte) (*UnverifiedProof, error) {
 	if len(body) > MaxProof {
 		return nil, malformed("proof of %d bytes, at most %d", len(body), MaxProof)

@@ -3,10 +3,13 @@ package wire_test
 import (
 	"bytes"
 	"crypto/sha256"
+	"encoding/binary"
 	"errors"
 	"slices"
+	"strings"
 	"testing"
 
+	"github.com/hearsaynet/hearsay/keys"
 	"github.com/hearsaynet/hearsay/replica/internal/wiretest"
 	"github.com/hearsaynet/hearsay/replica/wire"
 )
@@ -108,4 +111,129 @@ func TestNewProofRefuses(t *testing.T) {
 			t.Errorf("%s: got %v, %v, want ErrNoProof", tt.name, p, err)
 		}
 	}
+}
+
+// TestHonestAuthorIsNotForked offers every two stretches of one honest history as a
+// proof, with all the signatures that there are.
+func TestHonestAuthorIsNotForked(t *testing.T) {
+	s := newSigner(t, 0)
+	runs := []*wire.Run{s.run(t, wire.Ref{Author: s.key.ID()}, changes(1)...)}
+	for range 4 {
+		runs = append(runs, s.run(t, runs[len(runs)-1].End(), changes(2)...))
+	}
+	var headers []*wire.Header
+	for _, r := range runs {
+		headers = append(headers, parseHeaders(t, r.Headers())...)
+	}
+	var chains [][]byte
+	for from := range headers {
+		for _, r := range runs {
+			if int(r.Last()) > from {
+				chains = append(chains, appendChain(nil, headers[from:r.Last()], r.Signature()))
+			}
+		}
+	}
+	tried := 0
+	for _, at := range headers {
+		start := binary.BigEndian.AppendUint64(at.Author[:], at.Seq)
+		start = append(start, at.Prev[:]...)
+		for _, one := range chains {
+			for _, two := range chains {
+				u, err := wire.ParseProof(topic, slices.Concat(start, one, two))
+				if err != nil {
+					wantMalformed(t, "proof", err)
+					continue
+				}
+				tried++
+				if p, err := u.Open(s.key); !errors.Is(err, wire.ErrBadSignature) {
+					t.Fatalf("an honest author has forked at %d: %v, %v", at.Seq, p, err)
+				}
+			}
+		}
+	}
+	if tried < 1000 {
+		t.Errorf("only %d proofs were well-formed", tried)
+	}
+}
+
+// appendChain encodes one chain of a proof.
+func appendChain(b []byte, headers []*wire.Header, sig []byte) []byte {
+	b = binary.BigEndian.AppendUint16(b, uint16(len(headers)))
+	for _, h := range headers {
+		b = binary.BigEndian.AppendUint64(b, h.Time)
+		b = append(b, byte(h.Kind), byte(len(h.Channel)))
+		b = append(b, h.Channel...)
+		b = binary.BigEndian.AppendUint32(b, h.Size)
+		b = append(b, h.Digest[:]...)
+	}
+	b = binary.BigEndian.AppendUint16(b, uint16(len(sig)))
+	return append(b, sig...)
+}
+
+// TestLargestProof checks that a proof stays under 60 kB, with the longest chains,
+// channels and signatures.
+func TestLargestProof(t *testing.T) {
+	s := newSigner(t, 0)
+	entries := changes(wire.MaxEntries)
+	for i := range entries {
+		entries[i].Channel = strings.Repeat("c", wire.MaxChannel)
+	}
+	start := s.run(t, wire.Ref{Author: s.key.ID()}, changes(1)...).End()
+	a := s.run(t, start, entries...)
+	entries[0].Time++
+	p, err := wire.NewProof(a, s.run(t, start, entries...), 2)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if u, err := wire.ParseProof(topic, p.Body()); err != nil || u.Len() != 2*wire.MaxEntries {
+		t.Fatal(err)
+	}
+	// The same, signed with RSA of 4096 bits.
+	sig := keys.MarshalSignature("rsa-sha2-512", zeros(512))
+	if len(sig) != keys.MaxSignatureSize {
+		t.Fatalf("the longest signature has %d bytes", len(sig))
+	}
+	body := slices.Clone(p.Body()[:74])
+	for _, c := range p.Chains() {
+		body = appendChain(body, parseHeaders(t, c.Headers()), sig)
+	}
+	if _, err := wire.ParseProof(topic, body); err != nil || len(body) != wire.MaxProof || len(body) >= 60_000 {
+		t.Errorf("proof of %d bytes: %v", len(body), err)
+	}
+}
+
+// TestProofEntries checks the number of updates in a chain at its bound.
+func TestProofEntries(t *testing.T) {
+	s := newSigner(t, 0)
+	start := s.run(t, wire.Ref{Author: s.key.ID()}, changes(1)...).End()
+	p, err := wire.NewProof(s.run(t, start, wiretest.Change(1, "", "a")), s.run(t, start, wiretest.Change(1, "", "b")), 2)
+	if err != nil {
+		t.Fatal(err)
+	}
+	chain := func(i, n int) []byte {
+		c := p.Chains()[i]
+		return appendChain(nil, slices.Repeat(parseHeaders(t, c.Headers()), n), c.Signature())
+	}
+	for n, ok := range map[int]bool{0: false, 1: true, wire.MaxEntries: true, wire.MaxEntries + 1: false} {
+		for name, b := range map[string][]byte{
+			"first":  slices.Concat(p.Body()[:74], chain(0, n), chain(1, 1)),
+			"second": slices.Concat(p.Body()[:74], chain(0, 1), chain(1, n)),
+		} {
+			if _, err := wire.ParseProof(topic, b); (err == nil) != ok {
+				t.Errorf("%d updates in the %s chain: %v", n, name, err)
+			}
+		}
+	}
+}
+
+func parseHeaders(t *testing.T, encoded [][]byte) (headers []*wire.Header) {
+	t.Helper()
+	for _, b := range encoded {
+		h, err := wire.ParseHeader(b)
+		if err != nil {
+			t.Fatal(err)
+		}
+		headers = append(headers, h)
+	}
+	return headers
 }

@@ -11,6 +11,17 @@ import (
 	"github.com/hearsaynet/hearsay/replica/wire"
 )
 
+type signed struct{ header, sig []byte }
+
+// lastSigned returns the last header of each chain and what signs it.
+func lastSigned(chains [2]wire.ProofChain) (one, two signed) {
+	last := func(c wire.ProofChain) signed {
+		headers := c.Headers()
+		return signed{headers[len(headers)-1], c.Signature()}
+	}
+	return last(chains[0]), last(chains[1])
+}
+
 // TestSSHKeygen asks stock OpenSSH about our signatures.
 func TestSSHKeygen(t *testing.T) {
 	program, err := exec.LookPath("ssh-keygen")
@@ -21,6 +32,7 @@ func TestSSHKeygen(t *testing.T) {
 	_, run := vectorRuns(t, s)
 	header := run.Headers()[run.Len()-1]
 	statement := wire.HeadMessage(topic, run.End(), 9)
+	one, two := lastSigned(vectorProof(t, s).Chains())
 
 	dir := t.TempDir()
 	allowed := filepath.Join(dir, "allowed")
@@ -36,6 +48,9 @@ func TestSSHKeygen(t *testing.T) {
 	}{
 		{"update", header, run.Signature(), "hearsay-update", true},
 		{"head", statement, s.sign("hearsay-head", statement), "hearsay-head", true},
+		{"first chain of a proof", one.header, one.sig, "hearsay-update", true},
+		{"second chain of a proof", two.header, two.sig, "hearsay-update", true},
+		{"signature of the other chain", one.header, two.sig, "hearsay-update", false},
 		{"other header", vector(t, "header"), run.Signature(), "hearsay-update", false},
 		{"other namespace", header, s.sign("hearsay-head", header), "hearsay-update", false},
 	} {

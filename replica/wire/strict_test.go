@@ -25,6 +25,7 @@ func parsers(t testing.TB) map[string]struct {
 		"header": {vector(t, "header"), func(b []byte) error { _, err := wire.ParseHeader(b); return err }, nil},
 		"run":    {vector(t, "run"), func(b []byte) error { _, err := wire.ParseRun(topic, b); return err }, nil},
 		"head":   {vector(t, "head"), func(b []byte) error { _, err := wire.ParseHead(topic, b); return err }, nil},
+		"proof":  {vector(t, "proof"), func(b []byte) error { _, err := wire.ParseProof(topic, b); return err }, nil},
 		"hello":  {vector(t, "hello"), func(b []byte) error { _, err := wire.ParseHello(b); return err }, nil},
 		"digest": {vector(t, "digest"), func(b []byte) error { _, err := wire.ParseDigest(b); return err }, []int{10, 84}},
 		"done":   {vector(t, "done"), func(b []byte) error { _, err := wire.ParseDone(b); return err }, nil},
@@ -56,6 +57,7 @@ func TestCutShortOrLong(t *testing.T) {
 func TestStrict(t *testing.T) {
 	ps := parsers(t)
 	header, run, head := ps["header"].good, ps["run"].good, ps["head"].good
+	proof := ps["proof"].good
 	hello, digest := ps["hello"].good, ps["digest"].good
 	be64 := func(v uint64) []byte { return binary.BigEndian.AppendUint64(nil, v) }
 	be32 := func(v uint32) []byte { return binary.BigEndian.AppendUint32(nil, v) }
@@ -135,6 +137,41 @@ func TestStrict(t *testing.T) {
 		{"head", "no signature", splice(head, 82, 85, 0, 0), false},
 		{"head", "signature too long", splice(head, 82, 85, append([]byte{533 >> 8, 533 & 255}, zeros(533)...)...), false},
 
+		{"proof", "identity multihash", patch(proof, 0, 0), false},
+		{"proof", "truncated multihash", patch(proof, 1, 20), false},
+		{"proof", "first seq 0", patch(proof, 34, zeros(8)...), false},
+		{"proof", "first seq 0 without prev", patch(proof, 34, zeros(40)...), false},
+		{"proof", "first seq 1 with prev", patch(proof, 34, be64(1)...), false},
+		{"proof", "first seq 2 without prev", patch(proof, 42, zeros(32)...), false},
+		{"proof", "a chain ends at 2^63", patch(proof, 34, be64(1<<63-1)...), false},
+		{"proof", "first seq 2^64-1", patch(proof, 34, ones(8)...), false},
+		{"proof", "no update in the first chain", splice(proof, 74, 50, 0, 0), false},
+		{"proof", "no update in the second chain", splice(proof, 209, 96, 0, 0), false},
+		{"proof", "fewer updates than it says", patch(proof, 209, 0, 3), false},
+		{"proof", "more updates than it says", patch(proof, 209, 0, 1), false},
+		{"proof", "time 2^63", patch(proof, 76, be64(1<<63)...), false},
+		{"proof", "time 2^63 further on", patch(proof, 259, be64(1<<63)...), false},
+		{"proof", "kind 0", patch(proof, 84, 0), false},
+		{"proof", "kind 0 further on", patch(proof, 267, 0), false},
+		{"proof", "unknown kind further on", patch(proof, 267, 255), true},
+		{"proof", "longest channel further on", splice(proof, 268, 1, append([]byte{64}, strings.Repeat("c", 64)...)...), true},
+		{"proof", "channel too long", splice(proof, 268, 1, append([]byte{65}, strings.Repeat("c", 65)...)...), false},
+		{"proof", "channel with a control character", patch(proof, 86, 0), false},
+		{"proof", "channel that is not UTF-8", patch(proof, 87, 0x80), false},
+		{"proof", "largest change further on", patch(proof, 269, be32(wire.MaxChange)...), true},
+		{"proof", "change too long", patch(proof, 269, be32(wire.MaxChange+1)...), false},
+		{"proof", "no signature in the first chain", splice(proof, 124, 85, 0, 0), false},
+		{"proof", "no signature in the second chain", splice(proof, 305, 85, 0, 0), false},
+		{"proof", "longest signature", splice(proof, 305, 85, append([]byte{532 >> 8, 532 & 255}, zeros(532)...)...), true},
+		{"proof", "signature too long", splice(proof, 305, 85, append([]byte{533 >> 8, 533 & 255}, zeros(533)...)...), false},
+		{"proof", "one chain", proof[:209], false},
+		{"proof", "three chains", append(slices.Clone(proof), proof[209:]...), false},
+		{"proof", "chains in the other order", slices.Concat(proof[:74], proof[209:], proof[74:209]), false},
+		{"proof", "the first chain twice", slices.Concat(proof[:209], proof[74:209]), false},
+		{"proof", "the second chain twice", slices.Concat(proof[:74], proof[209:], proof[209:]), false},
+		{"proof", "a chain and a part of it", slices.Concat(proof[:74], []byte{0, 1}, proof[211:259], proof[305:], proof[209:]), false},
+		{"proof", "a part of a chain and the chain", slices.Concat(proof[:74], proof[209:], []byte{0, 1}, proof[211:259], proof[305:]), false},
+
 		{"hello", "version 0", patch(hello, 0, 0, 0), false},
 		{"hello", "a later version", patch(hello, 0, 9, 9), true},
 		{"hello", "agent with a control character", patch(hello, 3, 0x1b), false},
@@ -197,6 +234,8 @@ func TestTopicOfAnotherShape(t *testing.T) {
 		wantMalformed(t, "run", err)
 		_, err = wire.ParseHead(name, vector(t, "head"))
 		wantMalformed(t, "head", err)
+		_, err = wire.ParseProof(name, vector(t, "proof"))
+		wantMalformed(t, "proof", err)
 		wantMalformed(t, "CheckTopic", wire.CheckTopic(name))
 	}
 	if err := wire.CheckTopic("Ω 1"); err != nil {

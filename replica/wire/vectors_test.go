@@ -25,14 +25,52 @@ func vectorRuns(t testing.TB, s *signer) (one, two *wire.Run) {
 	return one, two
 }
 
+// vectorHead is the head behind the vector: of update 3.
+func vectorHead(t testing.TB, s *signer) *wire.Head {
+	t.Helper()
+	_, two := vectorRuns(t, s)
+	h, err := wire.SealHead(topic, two.End(), vectorIssued, s.key, s.sign("hearsay-head", wire.HeadMessage(topic, two.End(), vectorIssued)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return h
+}
+
+// vectorProof is the proof behind the vector: updates 2 and 3, and another update 2.
+func vectorProof(t testing.TB, s *signer) *wire.Proof {
+	t.Helper()
+	one, two := vectorRuns(t, s)
+	p, err := wire.NewProof(two, s.run(t, one.End(), wiretest.Change(vectorTime+1, "kv", "another two")), 2)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+// vectorExport is an export file of what is given.
+func vectorExport(t testing.TB, statements ...wire.Statement) []byte {
+	t.Helper()
+	var file bytes.Buffer
+	w, err := wire.NewExportWriter(&file, "test", topic)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, s := range statements {
+		if err := w.Write(s); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return file.Bytes()
+}
+
 // TestVectors pins the bytes: what the package encodes is what the annotated files say.
 func TestVectors(t *testing.T) {
 	a, b := newSigner(t, 0), newSigner(t, 32)
 	one, two := vectorRuns(t, a)
-	head, err := wire.SealHead(topic, two.End(), vectorIssued, a.key, a.sign("hearsay-head", wire.HeadMessage(topic, two.End(), vectorIssued)))
-	if err != nil {
-		t.Fatal(err)
-	}
+	head, proof := vectorHead(t, a), vectorProof(t, a)
 	hello := wire.Hello{Version: 1, Agent: "hearsay/1", Meta: []byte{0, 255}, Topics: []wire.TopicHandle{{Handle: 1, Topic: topic}, {Handle: 65535, Topic: "x"}}}
 	digest := wire.Digest{Nonce: wire.MaxInteger, More: true, Unnamed: wire.UnnamedNotWanted, Refs: []wire.Ref{two.End(), {Author: b.key.ID()}}}
 	if digest.Refs[0].Author.Compare(digest.Refs[1].Author) > 0 {
@@ -43,20 +81,6 @@ func TestVectors(t *testing.T) {
 		Topic: topic, Author: a.key.ID(), Seq: 1, Time: vectorTime, Kind: wire.KindChange, Channel: "kv",
 		Size: 3, Digest: sha256.Sum256([]byte("one")),
 	}
-	var export bytes.Buffer
-	w, err := wire.NewExportWriter(&export, "test", topic)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, r := range []*wire.Run{one, two} {
-		if err := w.Write(r); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if err := w.Close(); err != nil {
-		t.Fatal(err)
-	}
-
 	got := map[string][]byte{
 		"header":       first.Append(nil),
 		"run":          two.Body(),
@@ -68,7 +92,10 @@ func TestVectors(t *testing.T) {
 		"close":        closing.Append(nil),
 		"key":          a.key.Wire(),
 		"frame":        wire.AppendFrame(nil, wire.Frame{Type: wire.FrameDone, Handle: 258, Body: wire.AppendDone(nil, 7)}),
-		"export":       export.Bytes(),
+		"export":       vectorExport(t, one, two),
+		"proof":        proof.Body(),
+
+		"export-statements": vectorExport(t, one, head, proof),
 	}
 	files, err := os.ReadDir("testdata/vectors")
 	if err != nil || len(files) != len(got) {
@@ -144,20 +171,23 @@ func TestVectorsParse(t *testing.T) {
 	if err != nil || f.Type != wire.FrameDone || f.Handle != 258 || !bytes.Equal(f.Body, vector(t, "done")) {
 		t.Errorf("frame: %+v, %v", f, err)
 	}
-	e, err := wire.NewExportReader(bytes.NewReader(vector(t, "export")))
+	up, err := wire.ParseProof(topic, vector(t, "proof"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	for range 2 {
-		u, offered, err := e.Next()
-		if err != nil {
-			t.Fatal(err)
-		}
-		if _, err := wire.Open(u, offered); err != nil {
-			t.Error(err)
-		}
+	proof, err := up.Open(a.key)
+	if err != nil || proof.Seq() != 2 || proof.Prev() != two.Prev() || !bytes.Equal(proof.Body(), vector(t, "proof")) {
+		t.Errorf("proof: %+v, %v", proof, err)
 	}
-	if _, _, err := e.Next(); err != io.EOF {
-		t.Errorf("export ends with %v", err)
+	for name, n := range map[string]int{"export": 2, "export-statements": 3} {
+		held, offered, err := readExport(vector(t, name))
+		if err != io.EOF || len(held) != n {
+			t.Errorf("%s: %d statements, %v", name, len(held), err)
+		}
+		for i, u := range held {
+			if _, err := wire.Open(u, offered[i]); err != nil {
+				t.Errorf("%s: %v", name, err)
+			}
+		}
 	}
 }
