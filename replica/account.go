@@ -15,11 +15,12 @@ type account struct {
 	expected uint64 // what it should have, when we look the next time
 	lacks    uint64 // what it should have had the last time, 0 if it had
 	sent     uint64 // how far we have ever sent: what is below is sent again
-	head     uint64 // when the newest head that the peer has or was sent was issued
+	head     uint64 // when the newest head that the peer was sent was issued
 	proof    uint64 // the seq of the proof that the peer has or was sent, 0 for none
 	proved   bool   // it was sent one ever
 	differs  bool   // its history is not ours: it is sent no more until it asks
 	doubtful bool   // its history was not ours once: it is sent searchNear updates a second
+	showing  bool   // it will be sent a digest of it
 	moved    bool   // our frontier has moved since we told the peer
 	heads    bool   // in l.heads
 	proofs   bool   // in l.proofs
@@ -73,15 +74,32 @@ func (l *lane) enqueueHeadLocked(id keys.NodeID) {
 	}
 }
 
-// proved follows a cut: what was looked for is found, and the peer is told.
+// proved follows a cut: what was looked for is found, and the peer is told. What is
+// left below the cut is shown to it when it has had time to cut as well, in case a
+// third history parts from it there.
 func (l *lane) proved(id keys.NodeID) {
 	l.s.mu.Lock()
 	defer l.s.mu.Unlock()
 	delete(l.searches, id)
-	if l.served {
-		l.enqueueProofLocked(id)
-		l.s.wakeWriter()
+	if !l.served || !l.wantsLocked(id) {
+		return
 	}
+	l.enqueueProofLocked(id)
+	l.s.wakeWriter()
+	if a := l.account(id); !a.showing {
+		a.showing = true
+		time.AfterFunc(time.Second, func() { l.show(id) })
+	}
+}
+
+// show sends the peer a digest of one author.
+func (l *lane) show(id keys.NodeID) {
+	ref := l.r.frontier(id)
+	l.s.mu.Lock()
+	defer l.s.mu.Unlock()
+	l.account(id).showing = false
+	l.s.nonce++
+	l.digestLocked(l.s.nonce, wire.UnnamedNotWanted, []wire.Ref{ref})
 }
 
 func (l *lane) enqueueProofLocked(id keys.NodeID) {
@@ -123,7 +141,7 @@ func (l *lane) statementsLocked() (due []wire.Statement) {
 		a := l.account(id)
 		a.heads = false
 		x := r.authors[id]
-		if x == nil || x.word == nil || x.cut != nil || !x.admitted || x.word.head.Issued() <= a.head {
+		if x == nil || x.word == nil || x.cut != nil || !x.admitted || x.word.head.Issued() <= a.head || x.word.onlyFrom(witness{l.name(), l.id()}) {
 			continue
 		}
 		a.head = x.word.head.Issued()

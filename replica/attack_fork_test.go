@@ -82,9 +82,13 @@ func settle() {
 // cutAt checks that p counts an author's first updates and no others.
 func (p *peer) cutAt(t *testing.T, id keys.NodeID, seq uint64, below []string) {
 	t.Helper()
-	proofs := p.Proofs()
-	if len(proofs) != 1 || proofs[0].Seq() != seq {
-		t.Errorf("the proofs are %v, want one of seq %d", proofs, seq)
+	var seqs []uint64
+	for _, proof := range p.Proofs() {
+		seqs = append(seqs, proof.Seq())
+	}
+	if !slices.Equal(seqs, []uint64{seq}) {
+		e, _ := p.Explain(t.Context(), id, 0)
+		t.Errorf("the proofs are of seqs %d, want one of seq %d; the author is %v: %s", seqs, seq, e.State, e.Reason)
 		return
 	}
 	if got := p.journal.folded(id); !slices.Equal(got, below) {
@@ -126,6 +130,13 @@ func forkOrderOnce(t *testing.T, rng *rand.Rand) {
 		branches = append(branches, append(fork, branch(x, fmt.Sprint(i+1), fork[at].End(), rng.IntN(20), 1+rng.IntN(6))...))
 	}
 	below := wantBelow(branches[0], lowest)
+	for i, b := range branches {
+		var s string
+		for _, run := range b {
+			s += fmt.Sprintf(" %d-%d:%q", run.First(), run.Last(), run.Entries()[0].Change)
+		}
+		t.Log(i, s)
+	}
 
 	var peers []*peer
 	for i := range 3 + rng.IntN(2) {
@@ -133,6 +144,7 @@ func forkOrderOnce(t *testing.T, rng *rand.Rand) {
 		peers = append(peers, p)
 	}
 	for i, runs := range branches { // each branch somewhere, and some of them elsewhere too
+		t.Log("tell", i%len(peers), "branch", i)
 		tell(t, peers[i%len(peers)], x, runs...)
 		if rng.IntN(2) == 0 {
 			tell(t, peers[rng.IntN(len(peers))], x, runs[:rng.IntN(len(runs)+1)]...)

@@ -78,6 +78,16 @@ func mesh(t *testing.T, a, b *peer) {
 	go b.Sync(ctx, cb, name(a))
 }
 
+// hold links two replicas; to b, a has a name.
+func hold(t *testing.T, a, b *peer, name string) {
+	t.Helper()
+	ca, cb := pipe()
+	ctx, cancel := context.WithCancel(context.Background())
+	t.Cleanup(cancel)
+	go a.Sync(ctx, ca, replica.SyncConfig{})
+	go b.Sync(ctx, cb, replica.SyncConfig{Name: name})
+}
+
 // tailWithheld: a relay hides everything after seq 3, though the author has signed a head of seq 5.
 func tailWithheld(t *testing.T) {
 	x := wiretest.NewAuthor("x")
@@ -147,19 +157,12 @@ func current(t *testing.T) {
 	link(t, x.Replica, one.Replica)
 	link(t, x.Replica, two.Replica)
 	x.write(t, "1", "2")
-	sync := func(relay *peer, name string) {
-		ca, cb := pipe()
-		ctx, cancel := context.WithCancel(context.Background())
-		t.Cleanup(cancel)
-		go p.Sync(ctx, ca, replica.SyncConfig{Name: name})
-		go relay.Sync(ctx, cb, replica.SyncConfig{})
-	}
-	sync(one, "one")
+	hold(t, one, p, "one")
 	rest(time.Minute)
 	if s := p.Status(); s.Current || !strings.Contains(s.NotCurrent, "only one") {
 		t.Errorf("with one link: current %v, %q", s.Current, s.NotCurrent)
 	}
-	sync(two, "two")
+	hold(t, two, p, "two")
 	p.wait(t, "current", ofKind(replica.Current))
 	x.write(t, "3")
 	rest(time.Minute)
@@ -202,7 +205,7 @@ func headFrozen(t *testing.T) {
 	last := modern()
 	link.head(head(x, run.End(), last))
 	rest(10 * time.Minute)
-	link = dial(t, p) // the first has heard nothing from us that it answered
+	link = dial(t, p)   // the first has heard nothing from us that it answered
 	for i := range 10 { // the author is dead; what it signed is dripped
 		link.head(head(x, run.End(), last.Add(time.Duration(i-5)*time.Second)))
 		link.sync()
@@ -307,9 +310,9 @@ func headContradicts(t *testing.T) {
 func twin(t *testing.T) {
 	one, two := open(t, "x", atModern), open(t, "x", atModern)
 	relay := open(t, "", atModern)
-	link(t, one.Replica, relay.Replica)
+	hold(t, one, relay, "one")
 	rest(time.Second)
-	link(t, two.Replica, relay.Replica)
+	hold(t, two, relay, "two")
 	rest(time.Minute)
 	stopped := 0
 	for _, p := range []*peer{one, two} {

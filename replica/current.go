@@ -39,7 +39,7 @@ func (r *Replica) currentLocked(now time.Time) (bool, string) {
 		if !w.heard() && !(w.before.heard && r.fresh(w.before.issued, now)) {
 			alone = "this node's own store"
 			if len(w.links) > 0 {
-				alone = w.links[0]
+				alone = w.links[0].name
 			}
 		}
 	}
@@ -66,7 +66,11 @@ func (r *Replica) wordLocked(a *author, now time.Time) *Word {
 		return nil
 	}
 	h := a.word.head
-	return &Word{h.Ref().Seq, instant(h.Issued()), r.fresh(h.Issued(), now), slices.Clone(a.word.links), a.word.direct}
+	w := &Word{Seq: h.Ref().Seq, Issued: instant(h.Issued()), Fresh: r.fresh(h.Issued(), now), Direct: a.word.direct}
+	for _, link := range a.word.links {
+		w.Links = append(w.Links, link.name)
+	}
+	return w
 }
 
 // LinkState is how what a link brings compares to what authors have signed.

@@ -35,15 +35,29 @@ const maxWitnesses = 3
 type word struct {
 	head   *wire.Head
 	print  [sha256.Size]byte // of the head, to know a copy
-	links  []string          // who brought it, at most maxWitnesses
+	links  []witness         // who brought it, at most maxWitnesses
 	direct bool              // the author itself did
-	before witness           // the head before
+	before former            // the head before
 	passed time.Time
 	pace   *rate.Limiter // newer heads that are looked at
 }
 
-// witness is what stays of a head that a newer one has replaced.
+// witness is a link that brought a head.
 type witness struct {
+	name string
+	id   keys.NodeID // zero if the link proves none
+}
+
+// is reports whether two links lead to the same peer, as far as they say.
+func (w witness) is(o witness) bool {
+	if w.id.IsZero() || o.id.IsZero() {
+		return w.name == o.name
+	}
+	return w.id == o.id
+}
+
+// former is what stays of a head that a newer one has replaced.
+type former struct {
 	issued uint64
 	heard  bool
 }
@@ -51,12 +65,20 @@ type witness struct {
 // heard reports whether two links, or the author itself, brought the head.
 func (w *word) heard() bool { return w.direct || len(w.links) >= 2 }
 
-func (w *word) hear(from source, author keys.NodeID) {
+// hear notes who brought the head, and reports whether that is new.
+func (w *word) hear(from source, author keys.NodeID) bool {
 	w.direct = w.direct || from.id() == author
-	if name := from.name(); len(w.links) < maxWitnesses && !slices.Contains(w.links, name) {
-		w.links = append(w.links, name)
+	link := witness{from.name(), from.id()}
+	if len(w.links) >= maxWitnesses || slices.ContainsFunc(w.links, link.is) {
+		return false
 	}
+	w.links = append(w.links, link)
+	return true
 }
+
+// onlyFrom reports whether nobody but that link brought the head: told back, it would
+// look like the word of a second witness.
+func (w *word) onlyFrom(link witness) bool { return len(w.links) == 1 && w.links[0].is(link) }
 
 // fresh reports whether a head issued then says that its author is alive now.
 func (r *Replica) fresh(issued uint64, now time.Time) bool {
@@ -91,7 +113,7 @@ func (r *Replica) newWord(h *wire.Head, before *word) *word {
 	w := &word{head: h, print: sha256.Sum256(h.Body())}
 	if before != nil {
 		w.pace, w.passed = before.pace, before.passed
-		w.before = witness{before.head.Issued(), before.heard()}
+		w.before = former{before.head.Issued(), before.heard()}
 	} else {
 		w.pace = rate.NewLimiter(rate.Every(r.cfg.HeadInterval/headSpacing), headSpacing)
 	}
@@ -118,7 +140,9 @@ func (r *Replica) precheckHead(u *wire.UnverifiedHead, from source) (done bool) 
 	case a.word == nil:
 		return false
 	case a.word.print == u.Fingerprint():
-		a.word.hear(from, a.id)
+		if a.word.hear(from, a.id) {
+			r.words.pass[a.id] = struct{}{} // the first witness may now hear it from us
+		}
 		return true
 	case u.Issued() <= a.word.head.Issued() || u.Ref().Seq < a.word.head.Ref().Seq:
 		return true

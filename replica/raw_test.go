@@ -24,7 +24,7 @@ type raw struct {
 	dones   chan uint64
 	closed  chan *wire.Close // its farewell
 	heads   chan *wire.UnverifiedHead
-	writing chan struct{}    // holds a token while somebody writes; synctest sees through it
+	writing chan struct{} // holds a token while somebody writes; synctest sees through it
 }
 
 const rawHandle = 7

@@ -88,8 +88,6 @@ func (l *lane) readHead(body []byte) error {
 	}
 	l.s.mu.Lock()
 	l.inflight++
-	a := l.account(u.Author())
-	a.head = max(a.head, u.Issued())
 	l.s.mu.Unlock()
 	return l.r.offer(l.s.ctx, u, l.r.offeredKey(u.Author(), l.s.offered), l)
 }
