@@ -1,8 +1,10 @@
 package node
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
+	"io"
 	"slices"
 	"strings"
 	"sync"
@@ -11,10 +13,12 @@ import (
 	"github.com/hearsaynet/hearsay/keys"
 	"github.com/hearsaynet/hearsay/replica"
 	"github.com/hearsaynet/hearsay/replica/link"
+	"github.com/hearsaynet/hearsay/replica/wire"
 )
 
 // bans remembers the peers whose sessions ended through their own fault. Ids are
-// free, so this spares work and tells people; it protects nothing.
+// free, so this spares work and tells people; what protects is that package link
+// counts the same faults by address.
 type bans struct {
 	mu   sync.Mutex // guards byID
 	byID map[keys.NodeID]*ban
@@ -23,28 +27,38 @@ type bans struct {
 type ban struct {
 	id     keys.NodeID
 	name   string
-	reason string
+	why    wire.Close // as the peer was told when its session ended
 	until  time.Time
 	length time.Duration
+}
+
+// text says what the peer is told while it is banned.
+func (b *ban) text() string {
+	return fmt.Sprintf("banned until %s: %s", b.until.UTC().Format(time.RFC3339), cmp.Or(b.why.Text, b.why.Code.String()))
 }
 
 // forgotten reports whether a new fault starts at banFirst again.
 func (b *ban) forgotten(now time.Time) bool { return now.Sub(b.until) > banMost }
 
 // judge looks at how a session ended, and bans a peer that is to blame.
-func (b *bans) judge(id keys.NodeID, name string, err error) error {
+func (b *bans) judge(c *link.Conn, name string, err error) {
 	ce, ok := errors.AsType[*replica.CloseError](err)
 	if !ok || !ce.Blames() {
-		return err
+		return
 	}
-	b.add(id, name, reasonText(err), time.Now())
-	return b.refusal(id)
+	if b.add(c.PeerID(), name, ce.Close, time.Now()) {
+		c.Blame(ce)
+	}
 }
 
-func (b *bans) add(id keys.NodeID, name, reason string, now time.Time) {
+// add bans a peer, unless it is banned already: it may have several links.
+func (b *bans) add(id keys.NodeID, name string, why wire.Close, now time.Time) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	old := b.byID[id]
+	if old != nil && now.Before(old.until) {
+		return false
+	}
 	length := banFirst
 	if old != nil && !old.forgotten(now) {
 		length = min(2*old.length, banMost)
@@ -52,7 +66,8 @@ func (b *bans) add(id keys.NodeID, name, reason string, now time.Time) {
 	if old == nil {
 		b.makeRoomLocked(now)
 	}
-	b.byID[id] = &ban{id: id, name: name, reason: reason, until: now.Add(length), length: length}
+	b.byID[id] = &ban{id: id, name: name, why: why, until: now.Add(length), length: length}
+	return true
 }
 
 // makeRoomLocked drops what is forgotten, and else the ban that ends first.
@@ -76,16 +91,51 @@ func (b *bans) makeRoomLocked(now time.Time) {
 	}
 }
 
-// refusal returns why a link with id is refused now, as link.Maintain understands it.
-func (b *bans) refusal(id keys.NodeID) error {
+// of returns the ban of id that is in force; nil: none is.
+func (b *bans) of(id keys.NodeID) *ban {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	x := b.byID[id]
+	x := b.byID[id] // not changed once it is there
 	if x == nil || !time.Now().Before(x.until) {
 		return nil
 	}
-	return &link.HandshakeError{Addr: x.name, Reason: link.ReasonProtocol, ID: id,
-		Err: fmt.Errorf("refused until %s: %s", x.until.UTC().Format(time.RFC3339), x.reason)}
+	return x
+}
+
+// refusal returns why a link is refused, as package link understands it.
+func (b *ban) refusal() error {
+	return &link.HandshakeError{Addr: b.name, Reason: link.ReasonBanned, ID: b.id, Err: errors.New(b.text())}
+}
+
+// What a peer that is turned away has to read why.
+const (
+	turnAwayTimeout = time.Second
+	turnAwayBytes   = 64 << 10 // that it sent meanwhile are read
+)
+
+// turnAway tells a banned peer what it is banned for, and returns the refusal.
+func (b *bans) turnAway(c *link.Conn) error {
+	x := b.of(c.PeerID())
+	if x == nil {
+		return nil
+	}
+	told := wire.Close{Code: x.why.Code, Text: x.text()}
+	c.SetDeadline(time.Now().Add(turnAwayTimeout))
+	if _, err := c.Write(wire.AppendFrame(nil, wire.Frame{Type: wire.FrameClose, Body: told.Append(nil)})); err == nil {
+		// Closing with unread data would reset the connection and lose the reason.
+		io.CopyN(io.Discard, c, turnAwayBytes)
+	}
+	return x.refusal()
+}
+
+// byPeer returns a refusal for a session that the peer ended and blames this node
+// for, so that it is not dialed again at once.
+func byPeer(name string, err error) error {
+	ce, ok := errors.AsType[*replica.CloseError](err)
+	if !ok || !ce.ByPeer || ce.Code != wire.CloseProtocol && ce.Code != wire.CloseRefused {
+		return err
+	}
+	return &link.HandshakeError{Addr: name, Reason: link.ReasonByPeer, Err: fmt.Errorf("ended the session: %v: %s", ce.Code, ce.Text)}
 }
 
 // active returns the bans in force, by id.

@@ -106,7 +106,7 @@ var errTopics = fmt.Errorf("node: the topics have changed: %w", link.ErrRestart)
 
 // holdDialed holds one session on a link that this node made.
 func (l *links) holdDialed(ctx context.Context, c *link.Conn, p *peer) error {
-	if err := l.bans.refusal(c.PeerID()); err != nil {
+	if err := l.bans.turnAway(c); err != nil {
 		return err
 	}
 	replicas, changed := l.carrier.Replicas()
@@ -127,12 +127,16 @@ func (l *links) holdDialed(ctx context.Context, c *link.Conn, p *peer) error {
 	l.began(p, c)
 	defer l.ended(p)
 	err := replica.SyncAll(ctx, c, replica.SyncConfig{Name: p.name, Peer: c.PeerID(), Counters: &p.counters}, replicas...)
-	return l.bans.judge(c.PeerID(), p.name, err)
+	l.bans.judge(c, p.name, err)
+	if b := l.bans.of(c.PeerID()); b != nil {
+		return b.refusal()
+	}
+	return byPeer(p.name, err)
 }
 
 // holdAccepted holds one session on a link that the peer made.
 func (l *links) holdAccepted(ctx context.Context, c *link.Conn) error {
-	if err := l.bans.refusal(c.PeerID()); err != nil {
+	if err := l.bans.turnAway(c); err != nil {
 		return err
 	}
 	p := &peer{name: c.PeerID().String() + "@" + c.RemoteAddr().String(), state: PeerLinked}
@@ -153,7 +157,8 @@ func (l *links) holdAccepted(ctx context.Context, c *link.Conn) error {
 	}
 	err := replica.SyncAll(ctx, c, replica.SyncConfig{Name: p.name, Peer: c.PeerID(), Counters: &p.counters, Answer: answer})
 	release()
-	return l.bans.judge(c.PeerID(), p.name, err)
+	l.bans.judge(c, p.name, err)
+	return err
 }
 
 func (l *links) began(p *peer, c *link.Conn) {
@@ -191,7 +196,7 @@ func (l *links) status(sessions map[string][]replica.LinkStatus) []Peer {
 	}
 	for _, b := range l.bans.active() {
 		if !listed[b.id] {
-			out = append(out, Peer{ID: &b.id, Address: b.name, State: PeerRefused, Reason: b.reason})
+			out = append(out, Peer{ID: &b.id, Address: b.name, State: PeerRefused, Reason: b.text()})
 		}
 	}
 	return out
