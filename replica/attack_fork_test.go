@@ -15,6 +15,7 @@ import (
 	"github.com/hearsaynet/hearsay/replica/internal/wiretest"
 	"github.com/hearsaynet/hearsay/replica/store"
 	"github.com/hearsaynet/hearsay/replica/wire"
+	"github.com/hearsaynet/hearsay/verify"
 )
 
 // TestFork has one subtest for each attack by an author that signs two histories.
@@ -30,6 +31,9 @@ func TestFork(t *testing.T) {
 		"fork-import":  func(t *testing.T) { forkImport(t, x) },
 		"fork-crash":   func(t *testing.T) { forkCrash(t, x) },
 		"fork-unknown": func(t *testing.T) { synctest.Test(t, func(t *testing.T) { forkUnknown(t, x) }) },
+		"fork-flying":  func(t *testing.T) { synctest.Test(t, func(t *testing.T) { forkFlying(t, x) }) },
+		"fork-drained": func(t *testing.T) { forkDrained(t, x) },
+		"fork-again":   func(t *testing.T) { synctest.Test(t, func(t *testing.T) { forkAgain(t, x) }) },
 	}
 	for name, attack := range attacks {
 		t.Run(name, attack)
@@ -202,17 +206,22 @@ func forkMidRun(t *testing.T, x *wiretest.Author) {
 	entries := slices.Clone(whole.Entries()[:6])
 	other := x.Run(topic, x.Start(), append(entries, wiretest.Change(7, "test", "b 7"))...)
 	p := open(t, "p", nil)
-	tell(t, p, x, whole, other)
+	tell(t, p, x, append(branch(x, "a", whole.End(), 2, 1), whole)...)
+	tell(t, p, x, append([]*wire.Run{whole}, branch(x, "a", whole.End(), 2, 1)...)...)
+	tell(t, p, x, other)
 	below := wantBelow([]*wire.Run{whole}, 7)
 	settle()
 	p.cutAt(t, x.ID(), 7, below)
-	if n := p.wait(t, "retracted", ofKind(replica.Retracted)); n.Ref.Author != x.ID() || n.Ref.Seq != 7 || n.N != 4 {
-		t.Errorf("retracted %d updates from %v, want 4 from seq 7", n.N, n.Ref)
+	if n := p.wait(t, "retracted", ofKind(replica.Retracted)); n.Ref.Author != x.ID() || n.Ref.Seq != 7 || n.N != 6 {
+		t.Errorf("retracted %d updates from %v, want 6 from seq 7", n.N, n.Ref)
 	}
 	late := open(t, "late", nil)
 	link(t, p.Replica, late.Replica)
 	settle()
 	late.cutAt(t, x.ID(), 7, below)
+	if n := late.Status().Counts.Rejected; n != 0 {
+		t.Errorf("%d updates above the cut were sent to a late joiner", n)
+	}
 	var body []byte
 	for run, err := range late.store.Runs(topic, x.Start()) {
 		if err != nil {
@@ -255,7 +264,13 @@ func forkStorm(t *testing.T) {
 	const n = 200
 	x := wiretest.NewAuthor("x")
 	runs := branch(x, "a", x.Start(), n, 1)
-	p := open(t, "p", nil)
+	verified := 0
+	p := open(t, "p", func(c *replica.Config) {
+		c.Verify = func(ctx context.Context, r *verify.Request, done func(verify.Verdict, error)) {
+			verified++ // one author: one at a time
+			verify.AnyKey()(ctx, r, done)
+		}
+	})
 	tell(t, p, x, runs...)
 	q := open(t, "q", nil)
 	link(t, p.Replica, q.Replica)
@@ -264,10 +279,14 @@ func forkStorm(t *testing.T) {
 	storm.key(x)
 	for i := n - 1; i >= 1; i-- {
 		storm.run(branch(x, "b", runs[i-1].End(), 1, 1)...)
+		synctest.Wait()
 		storm.run(branch(x, "c", runs[i-1].End(), 1, 1)...) // no news any more
 	}
 	storm.sync()
 	settle()
+	if verified > 2*n+10 {
+		t.Errorf("%d statements were verified: some above the cut, want about %d", verified, 2*n)
+	}
 	for _, r := range []*peer{p, q} {
 		r.cutAt(t, x.ID(), 2, []string{"a 1"})
 		r.journal.mu.Lock()
@@ -365,6 +384,13 @@ func forkUnknown(t *testing.T, x *wiretest.Author) {
 	ks := keys.NewMemory()
 	p := open(t, "p", nil)
 	q := open(t, "q", func(c *replica.Config) { c.Verify, c.Keystore = nil, ks })
+	unlisted := open(t, "r", func(c *replica.Config) {
+		c.Verify, c.Keystore = nil, struct {
+			keys.Keystore
+			keys.Notifier
+		}{ks, ks}
+	})
+	link(t, p.Replica, unlisted.Replica)
 	shared := branch(x, "a", x.Start(), 2, 2)
 	tell(t, p, x, append(shared, branch(x, "a", shared[0].End(), 5, 5)...)...)
 	tell(t, p, x, branch(x, "b", shared[0].End(), 1, 1)...)
@@ -376,4 +402,77 @@ func forkUnknown(t *testing.T, x *wiretest.Author) {
 	ks.Add(x.Key())
 	settle()
 	q.cutAt(t, x.ID(), 3, wantBelow(shared, 3))
+	unlisted.cutAt(t, x.ID(), 3, wantBelow(shared, 3))
+}
+
+// slowRecords is a store that writes records when it is let.
+type slowRecords struct {
+	store.Store
+	let chan struct{}
+}
+
+func (s slowRecords) PutRecords(ctx context.Context, topic, kind string, rs ...store.Record) error {
+	if kind == "proof" {
+		<-s.let
+	}
+	return s.Store.PutRecords(ctx, topic, kind, rs...)
+}
+
+// forkFlying: runs are verified while the author is being cut.
+func forkFlying(t *testing.T, x *wiretest.Author) {
+	shared := branch(x, "a", x.Start(), 4, 2)
+	whole := branch(x, "a", shared[1].End(), 4, 4)[0]
+	st := slowRecords{store.NewMemory(), make(chan struct{})}
+	p := open(t, "p", func(c *replica.Config) { c.Store = st })
+	link := dial(t, p)
+	link.key(x)
+	link.run(append(shared, whole)...)
+	p.reach(t, x.ID(), 8)
+	entries := slices.Clone(whole.Entries()[:1])
+	link.run(x.Run(topic, shared[1].End(), append(entries, wiretest.Change(6, "test", "b"))...)) // cuts at 6
+	synctest.Wait()
+	link.run(branch(x, "a", whole.End(), 3, 3)...)                                                       // above it
+	link.run(x.Run(topic, shared[1].End(), append(whole.Entries(), wiretest.Change(9, "test", "a"))...)) // across it
+	synctest.Wait()
+	close(st.let)
+	settle()
+	p.cutAt(t, x.ID(), 6, append(wantBelow(shared, 6), "a 5"))
+	if n := p.Status(); n.Write != nil {
+		t.Errorf("the store is in trouble: %v", n.Write)
+	}
+}
+
+// forkDrained: a session that ends when drained has brought the proofs.
+func forkDrained(t *testing.T, x *wiretest.Author) {
+	p, late := open(t, "p", nil), open(t, "late", nil)
+	link := dial(t, p)
+	link.key(x)
+	link.run(branch(x, "a", x.Start(), 1, 1)...)
+	link.run(branch(x, "b", x.Start(), 1, 1)...)
+	p.wait(t, "forked", ofKind(replica.Forked))
+	ca, cb := pipe()
+	ended := make(chan error, 2)
+	go func() { ended <- p.Sync(t.Context(), ca, replica.SyncConfig{StopWhenDrained: true}) }()
+	go func() { ended <- late.Sync(t.Context(), cb, replica.SyncConfig{StopWhenDrained: true}) }()
+	for range 2 {
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+	}
+	late.cutAt(t, x.ID(), 1, nil)
+}
+
+// forkAgain: a peer that is told of a cut and shows a history above it is told again.
+func forkAgain(t *testing.T, x *wiretest.Author) {
+	p := open(t, "p", nil)
+	runs := branch(x, "a", x.Start(), 3, 1)
+	tell(t, p, x, runs...)
+	tell(t, p, x, branch(x, "b", x.Start(), 1, 1)...)
+	link := dial(t, p)
+	for range 3 {
+		link.digest(1, wire.UnnamedNotWanted, runs[2].End())
+		if proof := <-link.proofs; proof.UnverifiedSeq() != 1 {
+			t.Errorf("a proof of seq %d, want 1", proof.UnverifiedSeq())
+		}
+	}
 }

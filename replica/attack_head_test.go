@@ -203,6 +203,15 @@ func headFrozen(t *testing.T) {
 		}
 	}
 	last := modern()
+	older := x.Chain(topic, run.End(), 1)[0].End()
+	defer func() {
+		link.head(head(x, older, last.Add(-time.Second))) // higher, and older
+		link.sync()
+		synctest.Wait()
+		if w := p.authorOf(t, x.ID()).Word; w.Seq != 1 {
+			t.Errorf("an older head took the place of the newest: %+v", w)
+		}
+	}()
 	link.head(head(x, run.End(), last))
 	rest(10 * time.Minute)
 	link = dial(t, p)   // the first has heard nothing from us that it answered
@@ -247,8 +256,16 @@ func neverWrote(t *testing.T) {
 	link(t, x.Replica, relay.Replica)
 	link(t, relay.Replica, p.Replica)
 	rest(time.Minute)
+	x.Close()
+	rest(time.Minute)
+	late := open(t, "", atModern)
+	link(t, relay.Replica, late.Replica)
+	rest(time.Second)
+	if w := late.authorOf(t, x.Self()).Word; w == nil || w.Seq != 0 {
+		t.Errorf("a late joiner has the word %+v", w)
+	}
 	a := p.authorOf(t, x.Self())
-	if a.Word == nil || a.Word.Seq != 0 || !a.Word.Fresh || a.State != replica.StateOK {
+	if a.Word == nil || a.Word.Seq != 0 || a.State != replica.StateOK {
 		t.Errorf("the author that never wrote is %+v with the word %+v", a, a.Word)
 	}
 }

@@ -317,8 +317,12 @@ func (l *lane) verdict(err error, charge bool) {
 	}
 	s.mu.Lock()
 	l.inflight--
+	last := l.inflight == 0
 	s.mu.Unlock()
 	l.settled()
+	if last {
+		s.wakeWriter()
+	}
 }
 
 // done takes the answer to one of our digests.

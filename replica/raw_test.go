@@ -24,6 +24,7 @@ type raw struct {
 	dones   chan uint64
 	closed  chan *wire.Close // its farewell
 	heads   chan *wire.UnverifiedHead
+	proofs  chan *wire.UnverifiedProof
 	writing chan struct{} // holds a token while somebody writes; synctest sees through it
 }
 
@@ -36,7 +37,8 @@ func dialAs(t *testing.T, p *peer, name string) *raw {
 	t.Helper()
 	mine, theirs := net.Pipe()
 	r := &raw{t: t, conn: mine, ended: make(chan error, 1), digests: make(chan *wire.Digest, 1000),
-		runs: make(chan *wire.UnverifiedRun, 1000), dones: make(chan uint64, 1000), heads: make(chan *wire.UnverifiedHead, 1000), closed: make(chan *wire.Close, 1), writing: make(chan struct{}, 1)}
+		runs: make(chan *wire.UnverifiedRun, 1000), dones: make(chan uint64, 1000), heads: make(chan *wire.UnverifiedHead, 1000),
+		proofs: make(chan *wire.UnverifiedProof, 1000), closed: make(chan *wire.Close, 1), writing: make(chan struct{}, 1)}
 	ctx, cancel := context.WithCancel(context.Background())
 	go func() { r.ended <- p.Sync(ctx, theirs, replica.SyncConfig{Name: name}) }()
 	go r.readAll()
@@ -69,6 +71,10 @@ func (r *raw) readAll() {
 		case wire.FrameHead:
 			if u, err := wire.ParseHead(topic, f.Body); err == nil {
 				r.heads <- u
+			}
+		case wire.FrameFork:
+			if u, err := wire.ParseProof(topic, f.Body); err == nil {
+				r.proofs <- u
 			}
 		case wire.FrameDone:
 			n, _ := wire.ParseDone(f.Body)

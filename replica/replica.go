@@ -262,6 +262,7 @@ func (r *Replica) Close() error {
 	r.mu.Lock()
 	for l := range r.lanes {
 		l.s.cancel(closing(wire.CloseDone, "stopping"))
+		l.s.wakeWriter()
 	}
 	r.mu.Unlock()
 	err := r.pipe.Close()

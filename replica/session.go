@@ -84,7 +84,7 @@ func (r *Replica) Sync(ctx context.Context, conn io.ReadWriteCloser, o SyncConfi
 
 // SyncAll is Sync for several topics over one connection.
 func SyncAll(ctx context.Context, conn io.ReadWriteCloser, o SyncConfig, replicas ...*Replica) error {
-	return newSession(ctx, conn, o).run(replicas)
+	return newSession(ctx, conn, o).run(ctx, replicas)
 }
 
 // session is one conversation. One goroutine reads, one writes, one watches the clock.
@@ -138,7 +138,7 @@ func newSession(ctx context.Context, conn io.ReadWriteCloser, o SyncConfig) *ses
 
 // run holds the session. Whatever ends it goes through cancel; then the writer says
 // why to the peer, and closing the connection wakes the reader.
-func (s *session) run(replicas []*Replica) error {
+func (s *session) run(ctx context.Context, replicas []*Replica) error {
 	in := bufio.NewReaderSize(connReader{s}, 64<<10)
 	out := &frameWriter{bufio.NewWriterSize(connWriter{s}, 64<<10)}
 	stop := context.AfterFunc(s.ctx, func() { // a writer that is stuck gets a moment, no more
@@ -161,7 +161,31 @@ func (s *session) run(replicas []*Replica) error {
 	s.cancel(err)
 	err = s.part(out, context.Cause(s.ctx))
 	s.conn.Close()
+	if err == nil && s.cfg.StopWhenDrained {
+		s.awaitVerdicts(ctx)
+	}
 	return err
+}
+
+// awaitVerdicts waits until everything that came has a verdict: the peer may have
+// parted while some was being verified.
+func (s *session) awaitVerdicts(ctx context.Context) {
+	for {
+		s.mu.Lock()
+		waits := false
+		for _, l := range s.lanes {
+			waits = waits || l.inflight > 0 && l.r.ctx.Err() == nil
+		}
+		s.mu.Unlock()
+		if !waits {
+			return
+		}
+		select {
+		case <-s.wake:
+		case <-ctx.Done():
+			return
+		}
+	}
 }
 
 // closeGrace is how long a Close frame may take to be written.
