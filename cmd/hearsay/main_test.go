@@ -25,7 +25,7 @@ import (
 func TestMain(m *testing.M) {
 	// The race detector keeps every process that ends for a second.
 	os.Setenv("GORACE", "atexit_sleep_ms=0 "+os.Getenv("GORACE"))
-	testscript.Main(m, map[string]func(){"hearsay": main})
+	testscript.Main(m, map[string]func(){"hearsay": main, "forge": hostile(forge), "liar": hostile(liar)})
 }
 
 // patience bounds every wait for something that another process does.
@@ -67,6 +67,7 @@ func TestScript(t *testing.T) {
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"node":       cmdNode,
+			"lying":      cmdLying,
 			"stopnode":   cmdStopNode,
 			"killnode":   cmdKillNode,
 			"nodelog":    cmdNodeLog,
@@ -98,7 +99,11 @@ type nodeProcess struct {
 
 // startNode runs hearsay with args until it has printed its id and its join line.
 func startNode(dir string, env []string, args ...string) (*nodeProcess, error) {
-	path, err := exec.LookPath("hearsay")
+	return startProcess("hearsay", dir, env, args...)
+}
+
+func startProcess(program, dir string, env []string, args ...string) (*nodeProcess, error) {
+	path, err := exec.LookPath(program)
 	if err != nil {
 		return nil, err
 	}
@@ -126,7 +131,7 @@ func startNode(dir string, env []string, args ...string) (*nodeProcess, error) {
 	if err != nil {
 		n.cmd.Process.Kill()
 		<-n.waited
-		return nil, fmt.Errorf("hearsay %s: %w\n%s", strings.Join(args, " "), err, n.stderr)
+		return nil, fmt.Errorf("%s %s: %w\n%s", program, strings.Join(args, " "), err, n.stderr)
 	}
 	return n, nil
 }
@@ -186,9 +191,22 @@ func cmdNode(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) < 2 {
 		ts.Fatalf("usage: node NAME up|relay ARGS...")
 	}
-	name := args[0]
 	n, err := startNode(ts.MkAbs("."), scriptEnv(ts), args[1:]...)
 	ts.Check(err)
+	addNode(ts, args[0], n)
+}
+
+// lying NAME FILE is node for the hostile relay that passes on what FILE holds.
+func cmdLying(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: lying NAME FILE")
+	}
+	n, err := startProcess("liar", ts.MkAbs("."), scriptEnv(ts), args[1])
+	ts.Check(err)
+	addNode(ts, args[0], n)
+}
+
+func addNode(ts *testscript.TestScript, name string, n *nodeProcess) {
 	nodes := ts.Value(nodesKey{}).(map[string]*nodeProcess)
 	nodes[name] = n
 	ts.Defer(func() {
