@@ -39,9 +39,14 @@ type config struct {
 	KeyMadeHere bool `json:"key_made_here"`
 	// Written says that a store of this directory has been allowed to write: a store
 	// that knows nothing of it is not that one.
-	Written bool     `json:"written"`
-	Topics  []string `json:"topics,omitempty"`
-	Relay   bool     `json:"relay,omitempty"`
+	Written bool `json:"written"`
+	// Wrote is, by topic, how far the own author had written when that was noted last: a
+	// store that has less was put back from a backup, if in the very same file.
+	Wrote map[string]uint64 `json:"wrote,omitempty"`
+	// Peers are those of the last run, for who looks for what is wrong.
+	Peers  []string `json:"peers,omitempty"`
+	Topics []string `json:"topics,omitempty"`
+	Relay  bool     `json:"relay,omitempty"`
 	// Open says how the node last ran, for commands that open the store themselves.
 	Open bool `json:"open,omitempty"`
 }

@@ -101,6 +101,17 @@ func TestStoreOfOwnKey(t *testing.T) {
 			}
 			write(t, path, string(text))
 		}, false},
+		"put back into the same file": {func(t *testing.T, dir string) {
+			path := filepath.Join(dir, "store.db")
+			text, err := os.ReadFile(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			n := up(t, "later", node.Options{Dir: dir})
+			set(t, n, "k", "later")
+			stop(t, n)
+			write(t, path, string(text)) // keeps the inode
+		}, false},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {

@@ -12,6 +12,10 @@ const (
 	minHeadInterval = 100 * time.Millisecond
 	maxHeadInterval = 24 * time.Hour
 
+	// noteEvery is how often a running node notes in config.json how far it has written.
+	// A backup that is younger and put back into the same file is found by peers only.
+	noteEvery = 5 * time.Second
+
 	// portTries is how many ports from the default one on are tried.
 	portTries = 64
 

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"strconv"
+	"strings"
 
 	"github.com/gofrs/flock"
 
@@ -22,9 +23,21 @@ func (d *dataDir) lock() (*flock.Flock, error) {
 		return nil, fmt.Errorf("node: lock %s: %w", d.path, err)
 	}
 	if !got {
-		return nil, fmt.Errorf("node: %s: %w: stop it first", d.path, ErrRunning)
+		return nil, fmt.Errorf("node: %s: %w%s: stop it first", d.path, ErrRunning, d.holder())
 	}
+	// Who holds it is for people only.
+	d.root.WriteFile(fileLock, []byte(strconv.Itoa(os.Getpid())+"\n"), privatePerm)
 	return l, nil
+}
+
+// holder names the process that took the lock last, as far as the lock says.
+func (d *dataDir) holder() string {
+	text, err := d.root.ReadFile(fileLock)
+	pid, perr := strconv.Atoi(strings.TrimSpace(string(text)))
+	if err != nil || perr != nil {
+		return ""
+	}
+	return fmt.Sprintf(" (process %d)", pid)
 }
 
 // lockKey takes the lock of a key: two stores that write with one key would sign

@@ -167,7 +167,7 @@ func (n *Node) settleConfig() error {
 		}
 		n.cfg.Topics = n.opts.Topics
 	}
-	n.cfg.Version = configVer
+	n.cfg.Version, n.cfg.Peers = configVer, n.opts.Peers
 	return n.dir.writeConfig(n.cfg)
 }
 
@@ -176,17 +176,35 @@ func (n *Node) openStore(ctx context.Context) (err error) {
 		return fmt.Errorf("node: %w", err)
 	}
 	n.onClose(n.store.Close)
-	if n.store.Moved() {
-		n.log.Warn("this store was moved or copied: peers are asked what its key wrote before it writes again", "dir", n.dir.path)
-	}
 	if n.origin, err = newOrigin(ctx, n.dir, n.store, n.ID(), &n.cfg); err != nil {
 		return err
 	}
+	if why := n.origin.strange; why != "" {
+		n.log.Warn("this store is not the one that wrote last: peers are asked what its key wrote before it writes again", "dir", n.dir.path, "why", why)
+	}
+	n.noteWrites()
 	if n.trusted, err = dir.Open(n.dir.join(dirTrusted), n.log); err != nil {
 		return fmt.Errorf("node: trusted keys: %w", err)
 	}
 	n.onClose(n.trusted.Close)
 	return nil
+}
+
+// noteWrites has the origin note how far this node has written, now and then and at
+// last. A relay writes nothing.
+func (n *Node) noteWrites() {
+	if n.opts.Relay {
+		return
+	}
+	var noting sync.WaitGroup
+	if !n.opts.Offline {
+		noting.Go(func() { n.origin.keepNoting(n.ctx, n.log) })
+	}
+	n.onClose(func() error { // replicas are closed by then, the store is not
+		noting.Wait()
+		n.origin.tryNote(n.log)
+		return nil
+	})
 }
 
 // openReplicas opens one replica a topic, with models, or a relay's set.

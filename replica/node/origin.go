@@ -4,7 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
+	"maps"
 	"sync"
+	"time"
 
 	"github.com/hearsaynet/hearsay/keys"
 	"github.com/hearsaynet/hearsay/replica"
@@ -23,17 +26,30 @@ type origin struct {
 	self  keys.NodeID
 	ours  bool // the key was made for this very store
 
+	// strange says why the store is not the one that wrote last, as it was found.
+	strange string
+
 	mu  sync.Mutex // guards cfg once replicas are open
 	cfg *config
 }
 
-// newOrigin looks at the store. A store that was moved or copied forgets that it
-// may write: its twin may go on.
+// newOrigin looks at the store. A store that was moved or copied, or has less than it
+// had, forgets that it may write: its twin may go on.
 func newOrigin(ctx context.Context, d *dataDir, st *store.Bolt, self keys.NodeID, cfg *config) (*origin, error) {
 	o := &origin{dir: d, store: st, self: self, cfg: cfg}
-	if st.Moved() {
+	topic, err := o.shrunk()
+	if err != nil {
+		return nil, fmt.Errorf("node: %w", err)
+	}
+	switch {
+	case st.Moved():
+		o.strange = "it was moved or copied"
+	case topic != "":
+		o.strange = fmt.Sprintf("it has less of topic %q than it had: it was put back from a backup", topic)
+	}
+	if o.strange != "" {
 		if err := o.distrust(ctx); err != nil {
-			return nil, fmt.Errorf("node: the store has been moved or copied: %w", err)
+			return nil, fmt.Errorf("node: the store is not the one that wrote last: %w", err)
 		}
 	}
 	wrote, err := o.wroteSomewhere()
@@ -48,8 +64,8 @@ func newOrigin(ctx context.Context, d *dataDir, st *store.Bolt, self keys.NodeID
 // distrust makes every topic ask again before it writes. It can be interrupted
 // anywhere: the origin is confirmed last.
 func (o *origin) distrust(ctx context.Context) error {
-	if o.cfg.KeyMadeHere {
-		o.cfg.KeyMadeHere = false
+	if o.cfg.KeyMadeHere || o.cfg.Wrote != nil {
+		o.cfg.KeyMadeHere, o.cfg.Wrote = false, nil
 		if err := o.dir.writeConfig(*o.cfg); err != nil {
 			return err
 		}
@@ -64,6 +80,66 @@ func (o *origin) distrust(ctx context.Context) error {
 		}
 	}
 	return o.store.ConfirmOrigin(ctx)
+}
+
+// shrunk returns a topic of which the store has less of the own author than was noted.
+func (o *origin) shrunk() (string, error) {
+	for topic, wrote := range o.cfg.Wrote {
+		frontier, err := o.store.Frontier(topic, o.self)
+		if err != nil {
+			return "", err
+		}
+		if frontier.Seq < wrote {
+			return topic, nil
+		}
+	}
+	return "", nil
+}
+
+// note records, durably, how far the own author has written.
+func (o *origin) note() error {
+	topics, err := o.store.Topics()
+	if err != nil {
+		return fmt.Errorf("node: %w", err)
+	}
+	wrote := make(map[string]uint64)
+	for _, t := range topics {
+		frontier, err := o.store.Frontier(t, o.self)
+		if err != nil {
+			return fmt.Errorf("node: %w", err)
+		}
+		if frontier.Seq > 0 {
+			wrote[t] = frontier.Seq
+		}
+	}
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if maps.Equal(wrote, o.cfg.Wrote) {
+		return nil
+	}
+	o.cfg.Wrote = wrote
+	return o.dir.writeConfig(*o.cfg)
+}
+
+// keepNoting notes every noteEvery until ctx ends.
+func (o *origin) keepNoting(ctx context.Context, log *slog.Logger) {
+	tick := time.NewTicker(noteEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+			o.tryNote(log)
+		}
+	}
+}
+
+// tryNote notes if it can: what was written is stored all the same.
+func (o *origin) tryNote(log *slog.Logger) {
+	if err := o.note(); err != nil {
+		log.Error("it could not be noted how far this node has written: a store that is put back from a backup may go unnoticed", "err", err)
+	}
 }
 
 func (o *origin) wroteSomewhere() (bool, error) {
