@@ -98,10 +98,12 @@ func TestRandomAgainstMemory(t *testing.T) {
 			keep := rnd.Uint64N(at.Seq + 2)
 			do = func(s store.Store) error { return s.Truncate(t.Context(), topic, a.ID(), keep) }
 		case what < 9:
-			body := make([]byte, rnd.IntN(3000))
-			do = func(s store.Store) error {
-				return s.PutRecords(t.Context(), topic, "head", store.Record{Author: a.ID(), Body: body})
+			records := make([]store.Record, rnd.IntN(4))
+			for i := range records {
+				a := authors[rnd.IntN(len(authors))]
+				records[i] = store.Record{Author: a.ID(), Body: make([]byte, rnd.IntN(3000))}
 			}
+			do = func(s store.Store) error { return s.PutRecords(t.Context(), topic, "head", records...) }
 		default:
 			do = func(s store.Store) error { return s.DeleteRecord(t.Context(), topic, "head", a.ID()) }
 		}

@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -40,6 +41,8 @@ func TestMain(m *testing.M) {
 		}
 	case "append":
 		err = appendForEver(path)
+	case "records":
+		err = recordForEver(path)
 	case "limited":
 		err = appendToLimit(path)
 	}
@@ -157,19 +160,9 @@ func TestKill(t *testing.T) {
 // killOnce kills a writer when it has printed a number of lines, and returns the last
 // seq that each writer printed.
 func killOnce(t *testing.T, path string, lines int) (acknowledged [writers]uint64) {
-	cmd := command(t, "append", path)
-	out, err := cmd.StdoutPipe()
-	must(t, err)
-	must(t, cmd.Start())
-	killed := make(chan error, 1)
-	in := bufio.NewScanner(out)
-	for n := 0; in.Scan(); n++ {
-		if n == lines { // and go on reading what it wrote before it died
-			killed <- cmd.Process.Kill()
-		}
+	killAfter(t, "append", path, lines, func(line string) {
 		var i int
 		var seq uint64
-		line := in.Text()
 		if _, err := fmt.Sscanf(line, "%d %d", &i, &seq); err == nil {
 			acknowledged[i] = seq
 		} else if strings.HasSuffix(line, "truncate") {
@@ -178,6 +171,25 @@ func killOnce(t *testing.T, path string, lines int) (acknowledged [writers]uint6
 		} else {
 			t.Errorf("the writer says %q", line)
 		}
+	})
+	return acknowledged
+}
+
+// killAfter kills the test binary in a role when it has printed a number of lines, and
+// calls printed with each line, also with those that came before it died.
+func killAfter(t *testing.T, role, path string, lines int, printed func(line string)) {
+	t.Helper()
+	cmd := command(t, role, path)
+	out, err := cmd.StdoutPipe()
+	must(t, err)
+	must(t, cmd.Start())
+	killed := make(chan error, 1)
+	in := bufio.NewScanner(out)
+	for n := 0; in.Scan(); n++ {
+		if n == lines {
+			killed <- cmd.Process.Kill()
+		}
+		printed(in.Text())
 	}
 	select {
 	case err := <-killed:
@@ -186,5 +198,87 @@ func killOnce(t *testing.T, path string, lines int) (acknowledged [writers]uint6
 		t.Error("the writer stopped by itself")
 	}
 	_ = cmd.Wait()
-	return acknowledged
+}
+
+// together is how many records recordForEver stores in one call.
+const together = 50
+
+// recordForEver has writers that each store the same number about many authors, again
+// and again, one higher each time. It prints "writer number" when one is acknowledged.
+func recordForEver(path string) error {
+	b, err := store.OpenBolt(path, store.BoltOptions{})
+	if err != nil {
+		return err
+	}
+	authors := wiretest.NewAuthors("author", together)
+	var tasks sync.WaitGroup
+	for i := range writers {
+		tasks.Go(func() {
+			n, err := recorded(b, i)
+			for err == nil {
+				n++
+				records := make([]store.Record, together)
+				for j, a := range authors {
+					records[j] = store.Record{Author: a.ID(), Body: fmt.Appendf(nil, "%0500d", n)}
+				}
+				if err = b.PutRecords(context.Background(), topic, recordKind(i), records...); err == nil {
+					fmt.Println(i, n)
+				}
+			}
+			fmt.Println(err)
+		})
+	}
+	tasks.Wait()
+	return nil
+}
+
+func recordKind(writer int) string { return fmt.Sprint("kind ", writer) }
+
+// recorded returns the number that all records of a writer hold, 0 if there are none.
+func recorded(s store.Store, writer int) (n int, err error) {
+	count := 0
+	for r, err := range s.Records(topic, recordKind(writer)) {
+		if err != nil {
+			return 0, err
+		}
+		held, err := strconv.Atoi(string(r.Body))
+		if err != nil {
+			return 0, err
+		}
+		if count++; count > 1 && held != n {
+			return 0, fmt.Errorf("one record says %d, another one %d", n, held)
+		}
+		n = held
+	}
+	if count != 0 && count != together {
+		return 0, fmt.Errorf("%d records of %d", count, together)
+	}
+	return n, nil
+}
+
+// TestKillAmongRecords kills a process that stores many records in each call, at random
+// times: what is found is all of one call, and of none before the last acknowledged.
+func TestKillAmongRecords(t *testing.T) {
+	seed := uint64(time.Now().UnixNano())
+	t.Logf("seed %d", seed)
+	rnd := rand.New(rand.NewPCG(seed, 0))
+	path := filepath.Join(t.TempDir(), "store.db")
+	for round := range 5 {
+		var acknowledged [writers]int
+		killAfter(t, "records", path, 1+rnd.IntN(100), func(line string) {
+			var i, n int
+			if _, err := fmt.Sscanf(line, "%d %d", &i, &n); err != nil {
+				t.Errorf("the writer says %q", line)
+			}
+			acknowledged[i] = n
+		})
+		b := openBolt(t, path)
+		storetest.CheckClean(t, b)
+		for i, least := range acknowledged {
+			if n, err := recorded(b, i); err != nil || n < least {
+				t.Errorf("round %d: of writer %d, %d is stored, %v; acknowledged was %d", round, i, n, err, least)
+			}
+		}
+		must(t, b.Close())
+	}
 }

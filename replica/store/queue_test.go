@@ -95,6 +95,25 @@ func TestGroupCommit(t *testing.T) {
 	}
 }
 
+// TestRecordsAreOneTransaction checks what a call of PutRecords costs, also one of more
+// than a transaction gathers of others.
+func TestRecordsAreOneTransaction(t *testing.T) {
+	b := openTest(t)
+	var records []Record
+	for _, a := range wiretest.NewAuthors("author", 1+maxBatchBytes/MaxRecord) {
+		records = append(records, Record{a.ID(), make([]byte, MaxRecord)})
+	}
+	for _, n := range []int{0, 1, 16, len(records)} {
+		before := transactions(t, b)
+		if err := b.PutRecords(t.Context(), "t", "head", records[:n]...); err != nil {
+			t.Fatal(err)
+		}
+		if got, want := transactions(t, b)-before, min(n, 1); got != want {
+			t.Errorf("%d transactions for %d records, want %d", got, n, want)
+		}
+	}
+}
+
 // TestWithdraw cancels a call that waits for its turn, and one whose turn it is.
 func TestWithdraw(t *testing.T) {
 	b := openTest(t)

@@ -33,6 +33,9 @@ func TestProof(t *testing.T) {
 	if q, err := wire.NewProof(b, a, 4); err != nil || !bytes.Equal(q.Body(), p.Body()) {
 		t.Errorf("the other way round: %v", err)
 	}
+	if e := a.Entries()[2]; e.Absent || e.Change == nil {
+		t.Errorf("the run has lost its change: %+v", e)
+	}
 	u, err := wire.ParseProof(topic, p.Body())
 	if err != nil {
 		t.Fatal(err)
