@@ -77,8 +77,17 @@ func (w *word) hear(from source, author keys.NodeID) bool {
 }
 
 // onlyFrom reports whether nobody but that link brought the head: told back, it would
-// look like the word of a second witness.
-func (w *word) onlyFrom(link witness) bool { return len(w.links) == 1 && w.links[0].is(link) }
+// look like the word of a second witness. Another link of the author itself may be
+// another node with its key, which must hear of it.
+func (w *word) onlyFrom(link witness) bool {
+	if len(w.links) != 1 {
+		return false
+	}
+	if link.id == w.head.Author() {
+		return w.links[0].name == link.name
+	}
+	return w.links[0].is(link)
+}
 
 // fresh reports whether a head issued then says that its author is alive now.
 func (r *Replica) fresh(issued uint64, now time.Time) bool {
