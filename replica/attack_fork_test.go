@@ -33,6 +33,7 @@ func TestFork(t *testing.T) {
 		"fork-unknown": func(t *testing.T) { synctest.Test(t, func(t *testing.T) { forkUnknown(t, x) }) },
 		"fork-flying":  func(t *testing.T) { synctest.Test(t, func(t *testing.T) { forkFlying(t, x) }) },
 		"fork-drained": func(t *testing.T) { forkDrained(t, x) },
+		"fork-third":   func(t *testing.T) { synctest.Test(t, func(t *testing.T) { forkThird(t, x) }) },
 		"fork-again":   func(t *testing.T) { synctest.Test(t, func(t *testing.T) { forkAgain(t, x) }) },
 	}
 	for name, attack := range attacks {
@@ -444,7 +445,14 @@ func forkFlying(t *testing.T, x *wiretest.Author) {
 
 // forkDrained: a session that ends when drained has brought the proofs.
 func forkDrained(t *testing.T, x *wiretest.Author) {
-	p, late := open(t, "p", nil), open(t, "late", nil)
+	parted := make(chan struct{})
+	p := open(t, "p", nil)
+	late := open(t, "late", func(c *replica.Config) {
+		c.Verify = func(ctx context.Context, r *verify.Request, done func(verify.Verdict, error)) {
+			<-parted
+			verify.AnyKey()(ctx, r, done)
+		}
+	})
 	link := dial(t, p)
 	link.key(x)
 	link.run(branch(x, "a", x.Start(), 1, 1)...)
@@ -452,7 +460,10 @@ func forkDrained(t *testing.T, x *wiretest.Author) {
 	p.wait(t, "forked", ofKind(replica.Forked))
 	ca, cb := pipe()
 	ended := make(chan error, 2)
-	go func() { ended <- p.Sync(t.Context(), ca, replica.SyncConfig{StopWhenDrained: true}) }()
+	go func() {
+		ended <- p.Sync(t.Context(), ca, replica.SyncConfig{StopWhenDrained: true})
+		close(parted)
+	}()
 	go func() { ended <- late.Sync(t.Context(), cb, replica.SyncConfig{StopWhenDrained: true}) }()
 	for range 2 {
 		if err := <-ended; err != nil {
@@ -460,6 +471,23 @@ func forkDrained(t *testing.T, x *wiretest.Author) {
 		}
 	}
 	late.cutAt(t, x.ID(), 1, nil)
+}
+
+// forkThird: after a cut, what is left is shown to all, who may have a third history.
+func forkThird(t *testing.T, x *wiretest.Author) {
+	p := open(t, "p", nil)
+	runs := branch(x, "a", x.Start(), 5, 1)
+	tell(t, p, x, runs...)
+	link := dial(t, p)
+	link.digest(1, wire.UnnamedWanted)
+	link.sync()
+	for len(link.digests) > 0 {
+		<-link.digests
+	}
+	tell(t, p, x, branch(x, "b", runs[2].End(), 1, 1)...)
+	if ref := link.asked(x.ID()); ref != runs[2].End() {
+		t.Errorf("shown %v, want what is left: %v", ref, runs[2].End())
+	}
 }
 
 // forkAgain: a peer that is told of a cut and shows a history above it is told again.
@@ -471,6 +499,11 @@ func forkAgain(t *testing.T, x *wiretest.Author) {
 	link := dial(t, p)
 	for range 3 {
 		link.digest(1, wire.UnnamedNotWanted, runs[2].End())
+		for <-link.dones != 1 {
+		}
+		if len(link.proofs) != 1 {
+			t.Fatalf("%d proofs came before Done, want 1", len(link.proofs))
+		}
 		if proof := <-link.proofs; proof.UnverifiedSeq() != 1 {
 			t.Errorf("a proof of seq %d, want 1", proof.UnverifiedSeq())
 		}

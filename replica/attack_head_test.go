@@ -25,6 +25,7 @@ func TestHead(t *testing.T) {
 		"current-direct":   currentDirect,
 		"head-frozen":      headFrozen,
 		"head-storm":       headStorm,
+		"head-echo":        headEcho,
 		"never-wrote":      neverWrote,
 		"link-behind":      linkBehind,
 		"head-contradicts": headContradicts,
@@ -93,7 +94,7 @@ func tailWithheld(t *testing.T) {
 	x := wiretest.NewAuthor("x")
 	runs := x.Chain(topic, x.Start(), 1, 1, 1, 1, 1)
 	p := open(t, "", atModern)
-	relay := dialAs(t, p, "relay")
+	relay := dialWith(t, p, replica.SyncConfig{Name: "relay", Peer: x.ID()}) // the author's own word
 	relay.key(x)
 	relay.run(runs[:3]...)
 	relay.head(head(x, runs[4].End(), modern()))
@@ -247,6 +248,29 @@ func headStorm(t *testing.T) {
 	rest(time.Minute)
 	if n, most := len(listener.heads), 2+int(time.Since(began)/(replica.DefaultHeadInterval/3)); n == 0 || n > most {
 		t.Errorf("%d heads were passed on, want 1 to %d", n, most)
+	}
+}
+
+// headEcho: a head is told back to who brought it only when somebody else brought it too.
+func headEcho(t *testing.T) {
+	x := wiretest.NewAuthor("x")
+	p := open(t, "", atModern)
+	one, two := dialAs(t, p, "one"), dialAs(t, p, "two")
+	h := head(x, x.Start(), modern())
+	for _, link := range []*raw{one, two} {
+		link.digest(1, wire.UnnamedWanted)
+		link.sync()
+		link.key(x)
+	}
+	one.head(h)
+	rest(time.Minute)
+	if len(one.heads) != 0 || len(two.heads) != 1 {
+		t.Errorf("%d heads told back to the only witness, %d to the other: want 0 and 1", len(one.heads), len(two.heads))
+	}
+	two.head(h)
+	rest(time.Minute)
+	if len(one.heads) != 1 {
+		t.Error("the first witness has not heard of the second")
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -45,6 +46,7 @@ func TestAttack(t *testing.T) {
 		"fork-self":           func(t *testing.T) { forkSelf(t) },
 		"guard-lies":          func(t *testing.T) { synctest.Test(t, guardLies) },
 		"erase-by-relay":      func(t *testing.T) { eraseByRelay(t, x) },
+		"again":               func(t *testing.T) { synctest.Test(t, func(t *testing.T) { again(t, x) }) },
 		"newer-kind":          func(t *testing.T) { newerKind(t, x) },
 	}
 	for name, attack := range attacks {
@@ -555,4 +557,44 @@ func handleRemap(t *testing.T, x *wiretest.Author) {
 	remap := wire.Hello{Version: 1, Topics: []wire.TopicHandle{{Handle: 8, Topic: topic}, {Handle: rawHandle, Topic: "other"}}}
 	link.frame(wire.FrameHello, 0, remap.Append(nil))
 	link.blamed(wire.CloseProtocol)
+}
+
+// again: a peer that asks for everything again and again is served at a bounded pace,
+// and at last.
+func again(t *testing.T, x *wiretest.Author) {
+	const size, asks = 32, 60
+	big := strings.Repeat("x", 256<<10)
+	p := open(t, "", nil)
+	link := dial(t, p)
+	link.key(x)
+	prev := x.Start()
+	for range size {
+		run := x.Run(topic, prev, wiretest.Change(prev.Seq+1, "test", big))
+		link.run(run)
+		prev = run.End()
+	}
+	link.sync()
+	hungry := dial(t, p)
+	began := time.Now()
+	taken := 0
+	for n := range uint64(asks) {
+		hungry.digest(n+1, wire.UnnamedWanted)
+		for done := uint64(0); done != n+1; {
+			select {
+			case u := <-hungry.runs:
+				taken += u.Size()
+			case done = <-hungry.dones:
+			}
+		}
+		for len(hungry.runs) > 0 {
+			taken += (<-hungry.runs).Size()
+		}
+	}
+	took := time.Since(began).Seconds()
+	if most := 80<<20 + int(took*(4<<20)); taken > most {
+		t.Errorf("%d MiB were sent in %.0f s, want at most %d", taken>>20, took, most>>20)
+	}
+	if least := asks * size * len(big); taken < least {
+		t.Errorf("%d MiB were sent, want all of %d", taken>>20, least>>20)
+	}
 }

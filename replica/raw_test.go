@@ -35,12 +35,17 @@ func dial(t *testing.T, p *peer) *raw { return dialAs(t, p, "raw") }
 
 func dialAs(t *testing.T, p *peer, name string) *raw {
 	t.Helper()
+	return dialWith(t, p, replica.SyncConfig{Name: name})
+}
+
+func dialWith(t *testing.T, p *peer, cfg replica.SyncConfig) *raw {
+	t.Helper()
 	mine, theirs := net.Pipe()
 	r := &raw{t: t, conn: mine, ended: make(chan error, 1), digests: make(chan *wire.Digest, 1000),
 		runs: make(chan *wire.UnverifiedRun, 1000), dones: make(chan uint64, 1000), heads: make(chan *wire.UnverifiedHead, 1000),
 		proofs: make(chan *wire.UnverifiedProof, 1000), closed: make(chan *wire.Close, 1), writing: make(chan struct{}, 1)}
 	ctx, cancel := context.WithCancel(context.Background())
-	go func() { r.ended <- p.Sync(ctx, theirs, replica.SyncConfig{Name: name}) }()
+	go func() { r.ended <- p.Sync(ctx, theirs, cfg) }()
 	go r.readAll()
 	t.Cleanup(func() {
 		cancel()
