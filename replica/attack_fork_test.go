@@ -18,10 +18,9 @@ import (
 	"github.com/hearsaynet/hearsay/verify"
 )
 
-// TestFork has one subtest for each attack by an author that signs two histories.
-func TestFork(t *testing.T) {
-	x := wiretest.NewAuthor("x")
-	attacks := map[string]func(t *testing.T){
+// forkAttacks are by an author x that signs two histories.
+func forkAttacks(x *wiretest.Author) map[string]func(t *testing.T) {
+	return map[string]func(t *testing.T){
 		"fork-order":   forkOrder,
 		"fork-late":    func(t *testing.T) { synctest.Test(t, func(t *testing.T) { forkLate(t, x) }) },
 		"fork-mid-run": func(t *testing.T) { synctest.Test(t, func(t *testing.T) { forkMidRun(t, x) }) },
@@ -35,9 +34,6 @@ func TestFork(t *testing.T) {
 		"fork-drained": func(t *testing.T) { forkDrained(t, x) },
 		"fork-third":   func(t *testing.T) { synctest.Test(t, func(t *testing.T) { forkThird(t, x) }) },
 		"fork-again":   func(t *testing.T) { synctest.Test(t, func(t *testing.T) { forkAgain(t, x) }) },
-	}
-	for name, attack := range attacks {
-		t.Run(name, attack)
 	}
 }
 

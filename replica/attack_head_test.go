@@ -15,10 +15,9 @@ import (
 	"github.com/hearsaynet/hearsay/replica/wire"
 )
 
-// TestHead has one subtest for each fault that signed heads uncover, and for each
-// attack with heads.
-func TestHead(t *testing.T) {
-	attacks := map[string]func(t *testing.T){
+// headAttacks are the faults that signed heads uncover, and attacks with heads.
+func headAttacks() map[string]func(t *testing.T) {
+	return map[string]func(t *testing.T){
 		"tail-withheld":    tailWithheld,
 		"yesterday":        yesterday,
 		"current":          current,
@@ -32,9 +31,6 @@ func TestHead(t *testing.T) {
 		"twin":             twin,
 		"own-head-ahead":   ownHeadAhead,
 		"store-went-back":  storeWentBack,
-	}
-	for name, attack := range attacks {
-		t.Run(name, func(t *testing.T) { synctest.Test(t, attack) })
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -48,6 +49,10 @@ func TestAttack(t *testing.T) {
 		"erase-by-relay":      func(t *testing.T) { eraseByRelay(t, x) },
 		"again":               func(t *testing.T) { synctest.Test(t, func(t *testing.T) { again(t, x) }) },
 		"newer-kind":          func(t *testing.T) { newerKind(t, x) },
+	}
+	maps.Copy(attacks, forkAttacks(x))
+	for name, attack := range headAttacks() {
+		attacks[name] = func(t *testing.T) { synctest.Test(t, attack) }
 	}
 	for name, attack := range attacks {
 		t.Run(name, attack)
