@@ -1,6 +1,9 @@
 package verify
 
-import "slices"
+import (
+	"cmp"
+	"slices"
+)
 
 // usage counts statements and their cost.
 type usage struct {
@@ -67,12 +70,20 @@ func (p *Pipeline) countLocked(it *item) {
 	total, own := p.accountsLocked(it)
 	total.add(it)
 	own.add(it)
+	if !it.waits {
+		p.origins[it.req.Origin] += it.cost
+	}
 }
 
 func (p *Pipeline) uncountLocked(it *item) {
 	total, own := p.accountsLocked(it)
 	total.sub(it)
 	own.sub(it)
+	if !it.waits {
+		if p.origins[it.req.Origin] -= it.cost; p.origins[it.req.Origin] <= 0 {
+			delete(p.origins, it.req.Origin)
+		}
+	}
 }
 
 func (p *Pipeline) accountsLocked(it *item) (total, own *usage) {
@@ -90,19 +101,25 @@ func (p *Pipeline) moveLocked(it *item, waits bool) {
 	}
 }
 
-// grantLocked lets blocked submitters in, first come first served; one that has
-// reached its author's share holds nobody up.
+// grantLocked lets blocked submitters in: first those whose origin has least in
+// flight, and of one origin first come first served. One that has reached its author's
+// share holds nobody up.
 func (p *Pipeline) grantLocked() {
-	for i := 0; i < len(p.blocked); {
-		s := p.blocked[i]
+	if len(p.blocked) == 0 {
+		return
+	}
+	turns := slices.Clone(p.blocked)
+	slices.SortStableFunc(turns, func(a, b *submitter) int {
+		return cmp.Compare(p.origins[a.it.req.Origin], p.origins[b.it.req.Origin])
+	})
+	for _, s := range turns {
 		switch where := p.placeLocked(s.it); where {
 		case full:
 			return
 		case authorFull:
-			i++
 		default:
 			s.err <- where.err()
-			p.blocked = slices.Delete(p.blocked, i, i+1)
+			p.blocked = slices.Delete(p.blocked, slices.Index(p.blocked, s), slices.Index(p.blocked, s)+1)
 		}
 	}
 }

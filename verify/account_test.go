@@ -281,3 +281,43 @@ func TestDropped(t *testing.T) {
 		})
 	})
 }
+
+// TestOrigins checks that when there is no room, who has most in flight waits longest.
+func TestOrigins(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var all []*author
+		for i := range 60 {
+			all = append(all, newAuthor(t, uint64(i)))
+		}
+		p := verify.New(verify.Admitted(newFlaky(all...)), verify.Config{MaxRuns: 4})
+		defer p.Close()
+		admit := func(a *author, origin string) {
+			r := verify.NewRequest(a.run(1, 10), a.key)
+			r.Origin = origin
+			if err := p.Submit(t.Context(), r, origin); err != nil {
+				t.Error(err)
+			}
+		}
+		for i := range 50 {
+			go admit(all[i], "hog")
+		}
+		synctest.Wait()
+		const modest = 5
+		go func() {
+			for i := range modest {
+				admit(all[50+i], "modest")
+			}
+		}()
+		synctest.Wait()
+		seen, last := 0, 0
+		for n := range 50 + modest {
+			if res := <-p.Results(); res.Tag == "modest" {
+				seen, last = seen+1, n
+			}
+			synctest.Wait()
+		}
+		if seen != modest || last > 30 {
+			t.Errorf("%d results of the modest origin, the last as number %d; want %d among the first 30", seen, last, modest)
+		}
+	})
+}

@@ -22,8 +22,9 @@
 // # Bounds
 //
 // What flows and what waits are counted apart, in statements (a run, a head and a proof
-// are one each) and in bytes, in all and per author. When too much flows, Submit blocks. When too much waits, Submit returns
-// [ErrDropped] at once; and when an author turns to waiting while the total is full,
+// are one each) and in bytes, in all and per author. When too much flows, Submit blocks,
+// and room goes first to the [Request.Origin] that has least in flight. When too much
+// waits, Submit returns [ErrDropped] at once; and when an author turns to waiting while the total is full,
 // the tail of whoever waits with most is dropped, as a [Result] with ErrDropped.
 // What was dropped has moved nothing: it is asked for again. At most as many Funcs
 // are at work as there are authors with a statement in the pipeline.

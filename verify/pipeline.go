@@ -78,12 +78,13 @@ type Pipeline struct {
 	wg      sync.WaitGroup
 	once    sync.Once // closes results
 
-	mu      sync.Mutex // guards closed, authors, flowing, waiting, blocked and every author and item
+	mu      sync.Mutex // guards closed, authors, flowing, waiting, origins, blocked and every author and item
 	closed  bool
 	authors map[keys.NodeID]*author
 	flowing usage
 	waiting usage
-	blocked []*submitter // in the order in which they came
+	origins map[string]int64 // what flows of each origin, in bytes
+	blocked []*submitter     // in the order in which they came
 }
 
 // New starts a pipeline.
@@ -95,6 +96,7 @@ func New(f Func, cfg Config) *Pipeline {
 		workers: make(chan struct{}, cfg.Workers),
 		results: make(chan Result, resultsAhead),
 		authors: map[keys.NodeID]*author{},
+		origins: map[string]int64{},
 	}
 }
 

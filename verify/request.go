@@ -55,6 +55,9 @@ var errGoexit = fmt.Errorf("%w in the callback: it has called runtime.Goexit", E
 type Request struct {
 	Statement wire.Unverified
 	Offered   keys.PublicKey // as the peer gave it; zero when it gave none
+	// Origin names who shares room with whom while the pipeline is full, for instance by
+	// address: who has least in flight comes first.
+	Origin string
 
 	pipeline atomic.Pointer[Pipeline]
 	checking atomic.Int32
