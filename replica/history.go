@@ -230,6 +230,7 @@ type imported struct {
 
 func (i *imported) name() string                     { return "import" }
 func (i *imported) id() keys.NodeID                  { return keys.NodeID{} }
+func (i *imported) origin() string                   { return "import" }
 func (i *imported) agreed(keys.NodeID, uint64)       {}
 func (i *imported) contradicted(keys.NodeID, uint64) {} // a file answers no questions
 

@@ -14,7 +14,10 @@ import (
 )
 
 // delivery is a statement on its way through Verify, and who brought it.
-type delivery struct{ from []source }
+type delivery struct {
+	from    []source
+	offered keys.PublicKey // that came with it, zero if none did
+}
 
 // source is where a statement came from.
 type source interface {
@@ -22,6 +25,8 @@ type source interface {
 	name() string
 	// id is its node id if it has proved one.
 	id() keys.NodeID
+	// origin says with whom it shares room while verification is behind.
+	origin() string
 	// verdict tells it what became of a statement that it brought. charge is set when
 	// the fault is its own.
 	verdict(err error, charge bool)
@@ -48,10 +53,12 @@ func (r *Replica) offer(ctx context.Context, u wire.Unverified, offered keys.Pub
 		from.verdict(nil, false)
 		return nil
 	}
-	if r.fly(u.Author(), print, from, false) || r.precheck(u, offered, from) || r.fly(u.Author(), print, from, true) {
+	if r.fly(u.Author(), print, from, nil) || r.precheck(u, offered, from) || r.fly(u.Author(), print, from, &offered) {
 		return nil
 	}
-	err := r.pipe.Submit(ctx, verify.NewRequest(u, offered), print)
+	request := verify.NewRequest(u, offered)
+	request.Origin = from.origin()
+	err := r.pipe.Submit(ctx, request, print)
 	if err == nil {
 		return nil
 	}
@@ -69,16 +76,16 @@ func (r *Replica) offer(ctx context.Context, u wire.Unverified, offered keys.Pub
 }
 
 // fly adds a source to the statement in flight with this fingerprint, and reports
-// whether there is one; else, if it starts, it enters it in the table.
-func (r *Replica) fly(id keys.NodeID, print [32]byte, from source, starts bool) bool {
+// whether there is one; else, if it starts now, with that key, it enters it in the table.
+func (r *Replica) fly(id keys.NodeID, print [32]byte, from source, starts *keys.PublicKey) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if d := r.inflight[print]; d != nil {
 		d.from = append(d.from, from)
 		return true
 	}
-	if starts {
-		r.inflight[print] = &delivery{[]source{from}}
+	if starts != nil {
+		r.inflight[print] = &delivery{[]source{from}, *starts}
 		r.flying[id]++
 	}
 	return false
@@ -324,7 +331,7 @@ func (r *Replica) land(o outcome) {
 	d := r.landedLocked(o.of.Author(), o.print)
 	if o.refuse {
 		for _, from := range d.from {
-			r.refuseLocked(o.of, keys.PublicKey{}, from, o.why)
+			r.refuseLocked(o.of, d.offered, from, o.why)
 		}
 	}
 	r.mu.Unlock()

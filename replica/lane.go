@@ -70,6 +70,8 @@ func (l *lane) name() string { return l.s.cfg.Name }
 
 func (l *lane) id() keys.NodeID { return l.s.cfg.Peer }
 
+func (l *lane) origin() string { return l.s.cfg.Origin }
+
 // join makes the replica feed the lane, and asks the peer for all that is missing.
 func (l *lane) join() {
 	l.r.mu.Lock()

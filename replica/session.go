@@ -27,6 +27,9 @@ type SyncConfig struct {
 	// Peer is the node id that the link has proved, zero if it proves none. An author's
 	// word on a link of its own needs no second witness.
 	Peer keys.NodeID
+	// Origin names who shares room with this session while verification is behind, for
+	// instance the peer's address prefix, since ids are free. Default Name.
+	Origin string
 	// Answer waits for the peer's Hello before it sends its own, and asks for the
 	// replicas of the topics that the peer names. For the accepting side of a link.
 	Answer func(topics []string) []*Replica
@@ -117,6 +120,9 @@ type session struct {
 func newSession(ctx context.Context, conn io.ReadWriteCloser, o SyncConfig) *session {
 	if o.Name == "" {
 		o.Name = "peer"
+	}
+	if o.Origin == "" {
+		o.Origin = o.Name
 	}
 	if o.Counters == nil {
 		o.Counters = &Counters{}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"net"
+	"net/netip"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -114,6 +115,10 @@ func (c *Conn) closeAfter(ctx context.Context, done <-chan struct{}) {
 
 // LocalAddr implements net.Conn.
 func (c *Conn) LocalAddr() net.Addr { return c.raw.LocalAddr() }
+
+// Prefix returns what the peer's address is counted under: its /32 or /64, the zero
+// prefix for what is no IP address. Ids are free, addresses less so.
+func (c *Conn) Prefix() netip.Prefix { return addressPrefix(c.raw.RemoteAddr()) }
 
 // RemoteAddr implements net.Conn.
 func (c *Conn) RemoteAddr() net.Addr { return c.raw.RemoteAddr() }

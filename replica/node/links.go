@@ -155,7 +155,7 @@ func (l *links) holdAccepted(ctx context.Context, c *link.Conn) error {
 		replicas, release = l.carrier.Adopt(ctx, topics)
 		return replicas
 	}
-	err := replica.SyncAll(ctx, c, replica.SyncConfig{Name: p.name, Peer: c.PeerID(), Counters: &p.counters, Answer: answer})
+	err := replica.SyncAll(ctx, c, replica.SyncConfig{Name: p.name, Peer: c.PeerID(), Origin: c.Prefix().String(), Counters: &p.counters, Answer: answer})
 	release()
 	l.bans.judge(c, p.name, err)
 	return err
