@@ -45,7 +45,8 @@ type forger struct {
 	id    keys.NodeID
 	// runs are two histories, one update a run, from seq 1 on; the second shares what is
 	// before the seq at which it was first asked for.
-	runs [2][]*wire.Run
+	runs    [2][]*wire.Run
+	strange bool // the next update is of a kind that this version does not know
 }
 
 func newForger(topic, name string) (*forger, error) {
@@ -56,6 +57,8 @@ func newForger(topic, name string) (*forger, error) {
 	}
 	return &forger{topic: topic, key: key, id: key.Public().ID()}, nil
 }
+
+var forgedDay = time.Date(2026, time.November, 2, 0, 0, 0, 0, time.UTC)
 
 // run returns an update that sets the author's name to the seq, dated ahead of now.
 func (f *forger) run(history int, seq uint64, ahead time.Duration) (*wire.Run, error) {
@@ -68,11 +71,15 @@ func (f *forger) run(history int, seq uint64, ahead time.Duration) (*wire.Run, e
 		if err != nil {
 			return nil, err
 		}
-		at := time.Now()
-		if have+1 == seq {
-			at = at.Add(ahead)
+		at := forgedDay.Add(time.Duration(have) * time.Second) // so that it is the same in every file
+		if have+1 == seq && ahead > 0 {
+			at = time.Now().Add(ahead)
 		}
-		d, err := wire.NewDraft(f.topic, prev, wire.Entry{Time: uint64(at.UnixNano()), Kind: wire.KindChange, Channel: kv.DefaultChannel, Change: change})
+		kind := wire.KindChange
+		if f.strange && have+1 == seq {
+			kind = wire.KindCheckpoint
+		}
+		d, err := wire.NewDraft(f.topic, prev, wire.Entry{Time: uint64(at.UnixNano()), Kind: kind, Channel: kv.DefaultChannel, Change: change})
 		if err != nil {
 			return nil, err
 		}
@@ -89,10 +96,12 @@ func (f *forger) run(history int, seq uint64, ahead time.Duration) (*wire.Run, e
 	return f.runs[history][seq-1], nil
 }
 
-// statement makes what an item names: N, the update of that seq; N+10m, dated ahead; bN,
-// of a second history, which begins at the first that is named; headN.
+// statement makes what an item names: N, the update of that seq; N+10m, dated ahead; N*, of
+// a kind that is not known yet; bN, of a second history, which begins at the first that is
+// named; headN.
 func (f *forger) statement(item string) (wire.Statement, error) {
 	text, isHead := strings.CutPrefix(item, "head")
+	text, f.strange = strings.CutSuffix(text, "*")
 	number, ahead, dated := strings.Cut(text, "+")
 	number, second := strings.CutPrefix(number, "b")
 	seq, err := strconv.ParseUint(number, 10, 32)
@@ -101,6 +110,9 @@ func (f *forger) statement(item string) (wire.Statement, error) {
 	}
 	if isHead {
 		ref := wire.Ref{Author: f.id, Seq: seq, Hash: wire.Hash{1}}
+		if seq <= uint64(len(f.runs[0])) {
+			ref = f.runs[0][seq-1].End()
+		}
 		issued := uint64(time.Now().UnixNano())
 		sig, err := f.key.Sign(context.Background(), wire.NamespaceHead, wire.HeadMessage(f.topic, ref, issued))
 		if err != nil {
@@ -124,7 +136,8 @@ func (f *forger) statement(item string) (wire.Statement, error) {
 }
 
 // forge FILE TOPIC NAME ITEM… writes an export of what an author has signed (see
-// statement; with ! behind it, its last byte is another), FILE.pub, and prints its id.
+// statement; with ! behind it, its last byte is another; with - before it, it is signed
+// and left out), FILE.pub, and prints its id.
 // With -many N for NAME, it is the first updates of N authors.
 func forge(args []string) error {
 	if len(args) < 4 {
@@ -171,9 +184,13 @@ func forgeOne(out *wire.ExportWriter, file *bytes.Buffer, name, topic, author st
 	}
 	for _, item := range items {
 		item, bad := strings.CutSuffix(item, "!")
+		item, without := strings.CutPrefix(item, "-")
 		s, err := f.statement(item)
 		if err != nil {
 			return err
+		}
+		if without {
+			continue
 		}
 		if err := out.Write(s); err != nil {
 			return err
