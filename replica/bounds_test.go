@@ -2,6 +2,7 @@ package replica
 
 import (
 	"encoding/binary"
+	"fmt"
 	"testing"
 
 	"github.com/hearsaynet/hearsay/keys"
@@ -23,5 +24,28 @@ func TestDroppedIsBounded(t *testing.T) {
 	}
 	if _, ok := r.dropped[known]; !ok {
 		t.Error("a stored author was crowded out")
+	}
+}
+
+// Refusals are remembered for each origin apart, and are bounded in all.
+func TestRefusalsAreBounded(t *testing.T) {
+	g := refusals{origins: map[string]*ring{}}
+	id := keys.NodeID{1}
+	g.add("modest", refusal{author: id, first: 5, last: 5, why: "once"})
+	for i := range 10 * maxRefusals {
+		g.add("hog", refusal{author: id, first: uint64(i), last: uint64(i), why: "again"})
+	}
+	found := g.of(id, 5)
+	if len(found) != 1 || found[0].why != "once" {
+		t.Errorf("found %v, want what the modest origin was told", found)
+	}
+	if n := len(g.of(id, 10*maxRefusals-1)); n != 1 {
+		t.Errorf("%d refusals of the newest, want 1", n)
+	}
+	for i := range 3 * maxRefusalOrigins {
+		g.add(fmt.Sprint(i), refusal{author: id})
+	}
+	if n := len(g.origins); n > maxRefusalOrigins {
+		t.Errorf("%d origins are remembered, want at most %d", n, maxRefusalOrigins)
 	}
 }

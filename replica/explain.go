@@ -64,12 +64,10 @@ func (r *Replica) Explain(_ context.Context, id keys.NodeID, seq uint64) (Explan
 		x.Reason = fmt.Sprintf("the author has signed two updates with seq %d: nothing of it counts from there on", a.cut.seq)
 		return x, nil
 	}
-	for _, ref := range slices.Backward(r.refused.newestLast()) {
-		if ref.author == id && ref.first <= seq && seq <= ref.last {
-			x.Details = append(x.Details, fmt.Sprintf("seq %d to %d from %s at %s: %s", ref.first, ref.last, ref.peer, ref.at.UTC().Format(time.RFC3339), ref.why))
-			if x.State == StateOK || x.State == StateUnseen {
-				x.State, x.Reason = StateRefused, "refused, from "+ref.peer+": "+ref.why
-			}
+	for _, ref := range r.refused.of(id, seq) {
+		x.Details = append(x.Details, fmt.Sprintf("seq %d to %d from %s at %s: %s", ref.first, ref.last, ref.peer, ref.at.UTC().Format(time.RFC3339), ref.why))
+		if x.State == StateOK || x.State == StateUnseen {
+			x.State, x.Reason = StateRefused, "refused, from "+ref.peer+": "+ref.why
 		}
 	}
 	a := r.authors[id]
@@ -166,10 +164,6 @@ func (r *Replica) explainStored(x Explanation) (Explanation, error) {
 		return x, nil
 	}
 	return x, fmt.Errorf("replica: explain: update %d of %v: %w", x.Seq, x.Author, store.ErrNotFound)
-}
-
-func (g *ring) newestLast() []refusal {
-	return append(slices.Clone(g.items[g.next:]), g.items[:g.next]...)
 }
 
 // AuthorStatus is one author of a topic.

@@ -24,10 +24,12 @@ const (
 	maxBatchRuns  = 2048
 	maxBatchBytes = 8 << 20
 
-	// maxUnknown bounds the table of authors that were refused, maxRefusals the ring
-	// of single refusals: both answer Explain and decide nothing.
-	maxUnknown  = 1024
-	maxRefusals = 512
+	// maxUnknown bounds the table of authors that were refused, maxRefusals the single
+	// refusals of one origin, maxRefusalOrigins the origins of which any are remembered:
+	// they answer Explain and decide nothing.
+	maxUnknown        = 1024
+	maxRefusals       = 128
+	maxRefusalOrigins = 128
 	// maxDropped bounds the authors that are to be asked for again and of which nothing
 	// is stored.
 	maxDropped = 4096

@@ -148,7 +148,7 @@ type Replica struct {
 	flying   map[keys.NodeID]int      // how many of them each author has
 	dropped  map[keys.NodeID]struct{} // authors of which runs were dropped, to ask again
 	unknown  map[keys.NodeID]*stranger
-	refused  ring
+	refused  refusals
 	lanes    map[*lane]struct{}
 	words    words
 	current  bool
@@ -195,6 +195,7 @@ func Open(ctx context.Context, cfg Config) (*Replica, error) {
 		dropped:  make(map[keys.NodeID]struct{}),
 		unknown:  make(map[keys.NodeID]*stranger),
 		lanes:    make(map[*lane]struct{}),
+		refused:  refusals{origins: make(map[string]*ring)},
 		words:    words{make(map[keys.NodeID]struct{}), make(map[keys.NodeID]struct{})},
 	}
 	r.models.init(r)

@@ -21,9 +21,33 @@ import (
 
 // TestAttack has whole nodes, and links that cross the machine's loopback.
 func TestAttack(t *testing.T) {
-	t.Run("sybil", attackSybil)
-	t.Run("flood", attackFlood)
-	t.Run("honest-forwarder", attackHonestForwarder)
+	for name, attack := range map[string]func(t *testing.T){
+		"forged-high":      attackForgedHigh,
+		"unknown-key":      attackUnknownKey,
+		"replay":           attackReplay,
+		"omission":         attackOmission,
+		"tail-withheld":    attackTailWithheld,
+		"fork-order":       attackForkOrder,
+		"fork-late":        attackForkLate,
+		"fork-self":        attackForkSelf,
+		"fork-mid-run":     attackForkMidRun,
+		"fork-storm":       attackForkStorm,
+		"fork-parent":      attackForkParent,
+		"guard-lies":       attackGuardLies,
+		"lying-clock":      attackLyingClock,
+		"future":           attackFuture,
+		"own-id":           attackOwnID,
+		"bad-copy":         attackBadCopy,
+		"honest-forwarder": attackHonestForwarder,
+		"head-frozen":      attackHeadFrozen,
+		"flood":            attackFlood,
+		"sybil":            attackSybil,
+		"race":             attackRace,
+		"handle-remap":     attackHandleRemap,
+		"config-split":     attackConfigSplit,
+	} {
+		t.Run(name, attack)
+	}
 }
 
 // mallory makes links from one address of loopback, with a new id each time.
@@ -47,22 +71,32 @@ func newMallory(t *testing.T, ip string) *mallory {
 // link opens a session with n about its first topic; what it writes comes on handle 1.
 func (m *mallory) link(n *node.Node) (*link.Conn, error) {
 	m.t.Helper()
-	key, err := keygen.Generate(keygen.Ed25519, 0)
-	if err != nil {
-		m.t.Fatal(err)
-	}
-	ep, err := link.New(link.Config{Signer: key, Dial: m.dial})
-	if err != nil {
-		m.t.Fatal(err)
-	}
-	m.t.Cleanup(func() { ep.Close() })
-	c, err := ep.Dial(m.t.Context(), link.Address{ID: n.ID(), HostPort: n.ListenAddrs()[0]})
+	c, err := newEndpoint(m.t, m.dial).Dial(m.t.Context(), link.Address{ID: n.ID(), HostPort: n.ListenAddrs()[0]})
 	if err != nil {
 		return nil, err
 	}
-	hello := wire.Hello{Version: wire.Version, Topics: []wire.TopicHandle{{Handle: 1, Topic: node.DefaultTopic}}}
-	m.write(c, wire.Frame{Type: wire.FrameHello, Body: hello.Append(nil)})
+	m.write(c, helloFrame())
 	return c, nil
+}
+
+// newEndpoint makes links with a new key.
+func newEndpoint(t *testing.T, dial func(ctx context.Context, network, address string) (net.Conn, error)) *link.Endpoint {
+	t.Helper()
+	key, err := keygen.Generate(keygen.Ed25519, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ep, err := link.New(link.Config{Signer: key, Dial: dial})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { ep.Close() })
+	return ep
+}
+
+func helloFrame() wire.Frame {
+	hello := wire.Hello{Version: wire.Version, Topics: []wire.TopicHandle{{Handle: 1, Topic: node.DefaultTopic}}}
+	return wire.Frame{Type: wire.FrameHello, Body: hello.Append(nil)}
 }
 
 func (m *mallory) write(c *link.Conn, frames ...wire.Frame) {
