@@ -203,7 +203,6 @@ func forkMidRun(t *testing.T, x *wiretest.Author) {
 	entries := slices.Clone(whole.Entries()[:6])
 	other := x.Run(topic, x.Start(), append(entries, wiretest.Change(7, "test", "b 7"))...)
 	p := open(t, "p", nil)
-	tell(t, p, x, append(branch(x, "a", whole.End(), 2, 1), whole)...)
 	tell(t, p, x, append([]*wire.Run{whole}, branch(x, "a", whole.End(), 2, 1)...)...)
 	synctest.Wait()
 	tell(t, p, x, other)

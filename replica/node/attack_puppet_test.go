@@ -91,11 +91,14 @@ func (p *puppet) read() {
 		if err != nil {
 			return
 		}
-		p.receive(f)
+		if nonce, ok := p.receive(f); ok {
+			p.frames(wire.Frame{Type: wire.FrameDone, Handle: 1, Body: wire.AppendDone(nil, nonce)})
+		}
 	}
 }
 
-func (p *puppet) receive(f wire.Frame) {
+// receive keeps what a frame brings, and returns what is to be answered with Done.
+func (p *puppet) receive(f wire.Frame) (nonce uint64, isDigest bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	const topic = node.DefaultTopic
@@ -103,7 +106,7 @@ func (p *puppet) receive(f wire.Frame) {
 	case wire.FrameDigest:
 		if d, err := wire.ParseDigest(f.Body); err == nil {
 			p.asked = append(p.asked, d.Refs...)
-			p.frames(wire.Frame{Type: wire.FrameDone, Handle: 1, Body: wire.AppendDone(nil, d.Nonce)})
+			return d.Nonce, !d.More
 		}
 	case wire.FrameRun:
 		if u, err := wire.ParseRun(topic, f.Body); err == nil {
@@ -124,6 +127,7 @@ func (p *puppet) receive(f wire.Frame) {
 	case wire.FrameClose:
 		p.closed, _ = wire.ParseClose(f.Body)
 	}
+	return 0, false
 }
 
 // frames writes frames in one go. The node may have hung up, which tests see elsewhere.
