@@ -12,4 +12,23 @@
 // An update dated beyond now + MaxSkew is stored and passed on at once; its effect
 // waits ("parked") until its time. Whatever is not applied has a state and a reason:
 // see [Replica.Explain].
+//
+// # Authors that lie
+//
+// An author that signs two updates with one seq is cut there, everywhere: a proof of
+// both is kept and passed on, what is below counts and nothing from there on. Where two
+// long histories part is searched for with digests that claim less than there is.
+//
+// # Relays that are silent
+//
+// Authors sign heads: how far they have written, and when they said so. A replica is
+// current, and only then may be called synced, when it has reached every fresh head it
+// knows, each heard from two links or from the author itself. An author without a
+// fresh head is stale; a link that has less than the heads say is behind. See
+// [Replica.Status] and [Replica.Links].
+//
+// # The own author
+//
+// A store that may have forgotten something asks peers before it writes, and stops when
+// it learns that its key writes elsewhere: see [Guard].
 package replica
