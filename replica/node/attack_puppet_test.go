@@ -54,12 +54,13 @@ type stage struct {
 	dialed  chan *puppet
 }
 
-func newStage(t *testing.T) stage {
+// newStage has puppets that say these frames before they answer anything.
+func newStage(t *testing.T, first ...wire.Frame) stage {
 	t.Helper()
 	ep, ln := newEndpoint(t, nil), listenLoopback(t)
 	s := stage{ep.ID().String() + "@" + ln.Addr().String(), make(chan *puppet, 16)}
 	go ep.Serve(t.Context(), ln, func(ctx context.Context, c *link.Conn) error {
-		s.dialed <- begin(t, ep.ID(), c)
+		s.dialed <- begin(t, ep.ID(), c, first...)
 		<-ctx.Done() // the link or the test has ended
 		return nil
 	})
@@ -78,9 +79,9 @@ func (s stage) next(t *testing.T) *puppet {
 	}
 }
 
-func begin(t *testing.T, id keys.NodeID, c *link.Conn) *puppet {
+func begin(t *testing.T, id keys.NodeID, c *link.Conn, first ...wire.Frame) *puppet {
 	p := &puppet{t: t, id: id, conn: c, dones: make(map[uint64]bool)}
-	p.frames(helloFrame())
+	p.frames(append([]wire.Frame{helloFrame()}, first...)...)
 	go p.read()
 	return p
 }
@@ -148,8 +149,10 @@ func (p *puppet) tell(x *wiretest.Author, runs ...*wire.Run) {
 	p.frames(frames...)
 }
 
-func (p *puppet) head(h *wire.Head) {
-	p.frames(wire.Frame{Type: wire.FrameHead, Handle: 1, Body: h.Body()})
+func (p *puppet) head(h *wire.Head) { p.frames(headFrame(h)) }
+
+func headFrame(h *wire.Head) wire.Frame {
+	return wire.Frame{Type: wire.FrameHead, Handle: 1, Body: h.Body()}
 }
 
 func digestFrame(d *wire.Digest) wire.Frame {
