@@ -87,6 +87,8 @@ func (r *raw) readAll() {
 		case wire.FrameClose:
 			c, _ := wire.ParseClose(f.Body)
 			r.closed <- c
+			r.conn.Close()
+			return
 		}
 	}
 }

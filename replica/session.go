@@ -154,6 +154,7 @@ func (s *session) run(ctx context.Context, replicas []*Replica) error {
 	var tasks sync.WaitGroup
 	defer tasks.Wait()
 	tasks.Go(s.watch)
+	drained := make(chan struct{}) // the peer has hung up, or has had its time to
 
 	err := s.greet(in, out, replicas)
 	if err == nil {
@@ -161,11 +162,20 @@ func (s *session) run(ctx context.Context, replicas []*Replica) error {
 			l.join()
 			defer l.leave()
 		}
-		tasks.Go(func() { s.cancel(s.read(in)) })
+		tasks.Go(func() {
+			defer close(drained)
+			s.cancel(s.read(in))
+			io.Copy(io.Discard, in)
+		})
 		err = s.write(out)
+	} else {
+		close(drained)
 	}
 	s.cancel(err)
 	err = s.part(out, context.Cause(s.ctx))
+	if ce, ok := errors.AsType[*CloseError](err); ok && !ce.ByPeer {
+		<-drained // what is not read when a connection closes can take our last word with it
+	}
 	s.conn.Close()
 	if err == nil && s.cfg.StopWhenDrained {
 		s.awaitVerdicts(ctx)
