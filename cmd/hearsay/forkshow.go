@@ -85,7 +85,7 @@ func (a *app) printFork(o *output, f *forkRecord, self keys.NodeID) error {
 	}
 	fmt.Fprintln(o)
 	for _, advice := range a.forkAdvice(f, self) {
-		if err := o.paragraph("", advice); err != nil {
+		if err := o.hanging("", advice); err != nil {
 			return err
 		}
 	}

@@ -157,7 +157,7 @@ func (o *output) notedTable(rows, notes [][]string) error {
 			continue
 		}
 		for _, note := range notes[n] {
-			if err := o.paragraph("    ", note); err != nil {
+			if err := o.hanging("    ", note); err != nil {
 				return err
 			}
 		}
@@ -165,9 +165,9 @@ func (o *output) notedTable(rows, notes [][]string) error {
 	return nil
 }
 
-// paragraph writes text behind a first indent, which spaces repeat on lines below.
-func (o *output) paragraph(indent, text string) error {
-	_, err := fmt.Fprintln(o, indent+o.wrap(text, utf8.RuneCountInString(indent)))
+// hanging writes text behind a label, and goes on below itself where the terminal ends.
+func (o *output) hanging(label, text string) error {
+	_, err := fmt.Fprintln(o, label+o.wrap(text, utf8.RuneCountInString(label)))
 	return err
 }
 

@@ -47,7 +47,7 @@ trust: every update is signed by its author and verified before it is applied.
 		&cobra.Group{ID: groupProof, Title: "Proof and repair:"},
 	)
 	a.addGlobalFlags(root.PersistentFlags())
-	inGroup(root, groupNode, newUpCmd(a), newRelayCmd(a), newStatusCmd(a))
+	inGroup(root, groupNode, newUpCmd(a), newRelayCmd(a), newStatusCmd(a), newDoctorCmd(a))
 	inGroup(root, groupData,
 		newSetCmd(a), newGetCmd(a), newDelCmd(a), newKeysCmd(a), newWatchCmd(a),
 		newLoadCmd(a), newDumpCmd(a), newPubCmd(a), newTailCmd(a))

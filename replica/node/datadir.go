@@ -103,7 +103,9 @@ func noNode(path string) error {
 
 func (d *dataDir) close() error { return d.root.Close() }
 
-func (d *dataDir) join(name string) string { return filepath.Join(d.path, name) }
+func (d *dataDir) join(names ...string) string {
+	return filepath.Join(append([]string{d.path}, names...)...)
+}
 
 func (d *dataDir) has(name string) (bool, error) {
 	_, err := d.root.Lstat(name)
