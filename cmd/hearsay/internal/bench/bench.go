@@ -1,33 +1,56 @@
 // Package bench measures a whole hearsay on this machine. Every figure is meant to be
-// read beside raw-verify of the same run: machines are noisy, ratios less so.
+// read beside the one of the same run that its ratio is to: machines are noisy, ratios
+// less so. What attackers sign is signed before a clock starts.
 package bench
 
 import (
 	"context"
 	"crypto/ed25519"
-	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"runtime"
+	"runtime/debug"
+	"slices"
+	"strings"
 	"sync"
 	"time"
 
-	"github.com/hearsaynet/hearsay/replica"
-	"github.com/hearsaynet/hearsay/replica/model/kv"
-	"github.com/hearsaynet/hearsay/replica/store"
 	"github.com/hearsaynet/hearsay/replica/wire"
-	"github.com/hearsaynet/hearsay/sign"
-	"github.com/hearsaynet/hearsay/verify"
 )
 
-// Result is one figure.
+// Result is what one case measured.
 type Result struct {
 	Name      string  `json:"name"`
 	PerSecond float64 `json:"per_second"`
-	// Ratio is to raw-verify, which is one core; of live-100-authors, to that of all cores.
-	Ratio float64 `json:"ratio"`
-	What  string  `json:"-"`
+	Ratio     float64 `json:"ratio"`
+	To        string  `json:"ratio_to"` // what Ratio is to
+	Memory    Memory  `json:"memory"`
+	// Figures are what else the case found out.
+	Figures []Figure `json:"figures,omitempty"`
+	What    string   `json:"-"`
+}
+
+// Memory is what a case took at most while its clock ran, in bytes.
+type Memory struct {
+	// Heap is objects, on top of those that were there before. Garbage counts until it is
+	// collected.
+	Heap uint64 `json:"heap"`
+	// RSS is what the whole process had resident, its mapped store files and what the
+	// case was fed with included; 0 where the system does not tell.
+	RSS uint64 `json:"rss,omitempty"`
+}
+
+// Figure is a number beside a case's rate.
+type Figure struct {
+	Name  string  `json:"name"`
+	Value float64 `json:"value"`
+	Unit  string  `json:"unit,omitempty"`
+}
+
+// Options says what to measure. The zero value is everything.
+type Options struct {
+	Only []string // the names of cases; raw-verify is always among them
 }
 
 const (
@@ -36,11 +59,37 @@ const (
 	span       = 1500 * time.Millisecond
 )
 
-// Run measures everything, and reports each figure when it is known.
-func Run(ctx context.Context, report func(Result)) error { return run(ctx, 1, report) }
+// toRaw and toAll are what ratios are to, unless a case has a base of its own.
+const (
+	toRaw = "raw-verify"
+	toAll = "raw-verify of all cores"
+)
+
+// measured is what a case found. A base of 0 stands for raw-verify.
+type measured struct {
+	rate    float64 // per second
+	base    float64
+	to      string
+	memory  Memory
+	figures []Figure
+}
+
+// measure is a case, with its files in dir.
+type measure func(ctx context.Context, dir string) (measured, error)
+
+// bench is one case by name.
+type bench struct {
+	name, what string
+	run        measure
+}
+
+// Run measures, and reports each case when it is known.
+func Run(ctx context.Context, o Options, report func(Result)) error {
+	return run(ctx, 1, o, report)
+}
 
 // run is Run with a part of the work, for tests.
-func run(ctx context.Context, part int, report func(Result)) error {
+func run(ctx context.Context, part int, o Options, report func(Result)) error {
 	span := span / time.Duration(part)
 	dir, err := os.MkdirTemp("", "hearsay-bench-")
 	if err != nil {
@@ -48,31 +97,64 @@ func run(ctx context.Context, part int, report func(Result)) error {
 	}
 	defer os.RemoveAll(dir)
 	raw, all := rawVerify(1, span), rawVerify(runtime.GOMAXPROCS(0), span)
-	report(Result{"raw-verify", raw, 1, "ed25519.Verify of 200 bytes, one core"})
-	measures := []struct {
-		name, what string
-		base       float64
-		run        measure
-	}{
-		{"bulk-1", "verified, stored and applied, 1 update a signature", raw, bulk(1, 20_000/part)},
-		{"bulk-16", "the same, 16 updates a signature", raw, bulk(16, 150_000/part)},
-		{"bulk-256", "the same, 256 updates a signature", raw, bulk(256, 500_000/part)},
-		{"link-bulk", "from one replica to another over a loopback link, 256 a signature", raw, linkBulk(500_000 / part)},
-		{"live-100-authors", "single updates of 100 authors over a link, receiving side", all, live(max(1, 250/part))},
-		{"local-update", "signed, stored and applied, 64 writers at once", raw, localUpdate(span)},
-	}
-	for i, m := range measures {
+	report(Result{Name: toRaw, PerSecond: raw, Ratio: 1, To: toRaw, What: "ed25519.Verify of 200 bytes, one core"})
+	for i, c := range cases(part, all) {
+		if len(o.Only) > 0 && !slices.Contains(o.Only, c.name) {
+			continue
+		}
 		sub := filepath.Join(dir, fmt.Sprint(i))
 		if err := os.Mkdir(sub, 0o700); err != nil {
 			return err
 		}
-		rate, err := m.run(ctx, sub)
+		m, err := c.run(ctx, sub)
 		if err != nil {
-			return fmt.Errorf("bench: %s: %w", m.name, err)
+			return fmt.Errorf("bench: %s: %w", c.name, err)
 		}
-		report(Result{m.name, rate, rate / m.base, m.what})
+		if m.base == 0 {
+			m.base, m.to = raw, toRaw
+		}
+		report(Result{c.name, m.rate, m.rate / m.base, m.to, m.memory, m.figures, c.what})
 		os.RemoveAll(sub)
-		runtime.GC()
+		debug.FreeOSMemory() // the next case's RSS is its own
+	}
+	return nil
+}
+
+// cases returns all cases but raw-verify, each with a part of its work. all is the rate
+// of raw-verify on all cores.
+func cases(part int, all float64) []bench {
+	return []bench{
+		{"bulk-1", "verified, stored and applied, 1 update a signature", bulk(1, 20_000/part)},
+		{"bulk-16", "the same, 16 updates a signature", bulk(16, 150_000/part)},
+		{"bulk-256", "the same, 256 updates a signature", bulk(256, 500_000/part)},
+		{"link-bulk", "from one replica to another over a loopback link, 256 a signature", linkBulk(500_000 / part)},
+		{"live-100-authors", "single updates of 100 authors over a link, receiving side", live(max(1, 250/part), all)},
+		{"local-update", "signed, stored and applied, 64 writers at once", localUpdate(span / time.Duration(part))},
+		{"rebuild-100k", "folded again after a cut; the ratio is to folding them from the store the first time", rebuild(1000, 100_000/part)},
+		{"rebuild-1m", "the same, 1,000,000 updates", rebuild(1000, 1_000_000/part)},
+		{"fork-converge", "updates above a fork, until two replicas that hold a branch each and one that watches are cut and rebuilt", forkConverge(256, 100_000/part)},
+		{"fork-converge-1", "the same, 10,000 updates, 1 update a signature", forkConverge(1, 10_000/part)},
+		{"heads-10k", "heads that a relay with 4 links verifies, stores and passes on in a second of CPU time, of 10,000 authors", heads(10_000 / part)},
+		{"live-flood", "as live-100-authors, while one admitted author floods; the ratio is to the same without", liveFlood(max(1, 150/part), 1, 15_000/part)},
+		{"live-flood-256", "the same, 256 updates a signature", liveFlood(max(1, 150/part), wire.MaxEntries, 500_000/part)},
+		{"live-fork-storm", "the same on 100,000 updates, while one author forks 1,000 times, each below the last", liveForkStorm(max(1, 150/part), 100_000/part, 1000/part)},
+		{"live-fork-crowd", "the same, while 1,000 throw-away authors fork once each", liveForkCrowd(max(1, 150/part), 100_000/part, 1000/part)},
+	}
+}
+
+// Names returns the names of all cases.
+func Names() []string {
+	names := []string{toRaw}
+	for _, c := range cases(1, 0) {
+		names = append(names, c.name)
+	}
+	return names
+}
+
+// CheckName returns an error that lists the cases if there is none of that name.
+func CheckName(name string) error {
+	if names := Names(); !slices.Contains(names, name) {
+		return fmt.Errorf("no such case; there are %s", strings.Join(names, ", "))
 	}
 	return nil
 }
@@ -101,91 +183,4 @@ func rawVerify(cores int, span time.Duration) float64 {
 	}
 	wg.Wait()
 	return float64(total) / time.Since(start).Seconds()
-}
-
-// author is a key that signs runs outside a replica.
-type author struct {
-	signer *sign.PrivateKey
-	prev   wire.Ref
-	now    uint64
-	label  string
-}
-
-func newAuthor(label string) (*author, error) {
-	_, private, err := ed25519.GenerateKey(nil)
-	if err != nil {
-		return nil, err
-	}
-	k, err := sign.NewEd25519(private)
-	if err != nil {
-		return nil, err
-	}
-	return &author{k, wire.Ref{Author: k.Public().ID()}, uint64(time.Now().UnixNano()), label}, nil
-}
-
-// run signs the author's next n updates, each of another key.
-func (a *author) run(ctx context.Context, n int) (*wire.Run, error) {
-	entries := make([]wire.Entry, n)
-	for i := range entries {
-		key := fmt.Sprintf("%s/%08d", a.label, a.prev.Seq+uint64(i))
-		c, err := kv.SetChange(key, make([]byte, changeSize-3-len(key)))
-		if err != nil {
-			return nil, err
-		}
-		a.now++
-		entries[i] = wire.Entry{Time: a.now, Kind: wire.KindChange, Channel: "kv", Change: c}
-	}
-	d, err := wire.NewDraft(topic, a.prev, entries...)
-	if err != nil {
-		return nil, err
-	}
-	sig, err := a.signer.Sign(ctx, wire.NamespaceUpdate, d.Message())
-	if err != nil {
-		return nil, err
-	}
-	r, err := d.Seal(a.signer.Public(), sig)
-	if err == nil {
-		a.prev = r.End()
-	}
-	return r, err
-}
-
-// target is a replica on disk with a kv model that is to reach a number of keys.
-type target struct {
-	*replica.Replica
-	store *store.Bolt
-	kv    *kv.Map
-}
-
-func openTarget(ctx context.Context, dir, name string, signer sign.Signer) (*target, error) {
-	s, err := store.OpenBolt(filepath.Join(dir, name+".db"), store.BoltOptions{})
-	if err != nil {
-		return nil, err
-	}
-	r, err := replica.Open(ctx, replica.Config{Topic: topic, Store: s, Signer: signer, Verify: verify.AnyKey()})
-	if err != nil {
-		return nil, errors.Join(err, s.Close())
-	}
-	m, err := kv.Mount(r, "", kv.Config{})
-	if err != nil {
-		return nil, errors.Join(err, r.Close(), s.Close())
-	}
-	return &target{r, s, m}, nil
-}
-
-func (t *target) close() error {
-	t.kv.Close()
-	return errors.Join(t.Replica.Close(), t.store.Close())
-}
-
-// reach waits until the model has n keys.
-func (t *target) reach(ctx context.Context, n int) error {
-	for t.kv.Len() < n {
-		select {
-		case <-ctx.Done():
-			return context.Cause(ctx)
-		case <-time.After(2 * time.Millisecond):
-		}
-	}
-	return nil
 }

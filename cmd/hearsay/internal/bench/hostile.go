@@ -1,0 +1,229 @@
+package bench
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"sync/atomic"
+
+	"github.com/hearsaynet/hearsay/replica"
+	"github.com/hearsaynet/hearsay/replica/wire"
+)
+
+// crowd is single updates of 100 honest authors, as one link carries them.
+type crowd struct {
+	frames  []byte
+	updates int
+}
+
+func newCrowd(ctx context.Context, perAuthor int) (*crowd, error) {
+	authors, err := newAuthors("author", 100)
+	if err != nil {
+		return nil, err
+	}
+	c := &crowd{updates: perAuthor * len(authors)}
+	runs := make([][]*wire.Run, len(authors))
+	for i, a := range authors {
+		c.frames = appendFrame(c.frames, wire.FrameKey, a.signer.Public().Wire())
+		if runs[i], err = a.runs(ctx, 1, perAuthor); err != nil {
+			return nil, err
+		}
+	}
+	for n := range perAuthor {
+		for i := range authors {
+			c.frames = appendFrame(c.frames, wire.FrameRun, runs[i][n].Body())
+		}
+	}
+	return c, nil
+}
+
+// attack is what one hostile link brings meanwhile, and what is there before.
+type attack struct {
+	frames []byte                 // nil: there is no such link
+	before []*wire.Run            // what the replica holds already
+	keys   int                    // how many keys that sets, besides the attacker's
+	took   func(*target) []Figure // says what became of the attack
+}
+
+// through measures how fast the crowd's updates are verified, stored and applied.
+func (c *crowd) through(ctx context.Context, dir string, a attack) (measured, error) {
+	name := fmt.Sprintf("live-%d", stores.Add(1))
+	t, err := openTarget(ctx, dir, name, nil, a.before)
+	if err != nil {
+		return measured{}, err
+	}
+	defer t.close()
+	resets := &resetCounter{}
+	unmount, err := t.Mount("resets", resets)
+	if err != nil {
+		return measured{}, err
+	}
+	defer unmount()
+	resets.n.Store(0)
+	m := startMeter()
+	if a.frames != nil {
+		_, stop, err := joined(ctx, t.Replica, "hostile", says(a.frames))
+		if err != nil {
+			return measured{}, err
+		}
+		defer stop()
+	}
+	_, stop, err := joined(ctx, t.Replica, "honest", says(c.frames))
+	if err != nil {
+		return measured{}, err
+	}
+	defer stop()
+	if err := t.reach(ctx, a.keys+c.updates); err != nil {
+		return measured{}, err
+	}
+	got := m.rate(c.updates)
+	if a.took != nil {
+		got.figures = append(a.took(t), Figure{"rebuilds", float64(resets.n.Load()), ""})
+	}
+	return got, nil
+}
+
+// stores numbers the stores of a process.
+var stores atomic.Int64
+
+// resetCounter is a model that counts rebuilds.
+type resetCounter struct{ n atomic.Int64 }
+
+func (c *resetCounter) ApplyUpdate(replica.Update) (bool, error) { return true, nil }
+
+func (c *resetCounter) Reset() { c.n.Add(1) }
+
+// beside measures the crowd under an attack, and before and after it without.
+func (c *crowd) beside(ctx context.Context, dir string, a attack) (measured, error) {
+	calm := a
+	calm.frames, calm.took = nil, nil
+	before, err := c.through(ctx, dir, calm)
+	if err != nil {
+		return measured{}, err
+	}
+	m, err := c.through(ctx, dir, a)
+	if err != nil {
+		return measured{}, err
+	}
+	after, err := c.through(ctx, dir, calm)
+	m.base, m.to = (before.rate+after.rate)/2, "the same without"
+	m.figures = append(m.figures, Figure{"before", before.rate, "/s"}, Figure{"after", after.rate, "/s"},
+		Figure{"heap without", float64(max(before.memory.Heap, after.memory.Heap)), "B"})
+	return m, err
+}
+
+// liveFlood has one author send updates on another link.
+func liveFlood(perAuthor, perRun, updates int) measure {
+	return func(ctx context.Context, dir string) (measured, error) {
+		c, err := newCrowd(ctx, perAuthor)
+		if err != nil {
+			return measured{}, err
+		}
+		x, err := newAuthor("flood")
+		if err != nil {
+			return measured{}, err
+		}
+		x.same = true
+		runs, err := x.runs(ctx, perRun, updates)
+		if err != nil {
+			return measured{}, err
+		}
+		frames := appendFrame(nil, wire.FrameKey, x.signer.Public().Wire())
+		for _, r := range runs {
+			frames = appendFrame(frames, wire.FrameRun, r.Body())
+		}
+		return c.beside(ctx, dir, attack{frames: frames, took: func(t *target) []Figure {
+			return []Figure{{"of the flood taken", float64(t.Clock()[x.prev.Author].Seq), "updates"}}
+		}})
+	}
+}
+
+// liveForkStorm has one author whose updates are known prove a fork of itself at every
+// seq, from the highest down to the first.
+func liveForkStorm(perAuthor, before, forks int) measure {
+	return func(ctx context.Context, dir string) (measured, error) {
+		x, err := newAuthor("fork")
+		if err != nil {
+			return measured{}, err
+		}
+		x.same = true
+		a := attack{before: make([]*wire.Run, forks)}
+		proofs := make([]*wire.Proof, forks)
+		for i := range forks {
+			if a.before[i], proofs[i], err = x.fork(ctx); err != nil {
+				return measured{}, err
+			}
+		}
+		a.frames = appendFrame(nil, wire.FrameKey, x.signer.Public().Wire())
+		for _, p := range slices.Backward(proofs) {
+			a.frames = appendFrame(a.frames, wire.FrameFork, p.Body())
+		}
+		a.took = func(t *target) []Figure {
+			proved := 0
+			if p := t.Proofs(); len(p) > 0 {
+				proved = forks + 1 - int(p[0].Seq())
+			}
+			return []Figure{{"forks taken", float64(proved), ""}}
+		}
+		return stormed(ctx, dir, perAuthor, before, a)
+	}
+}
+
+// liveForkCrowd has many authors, of each of which an update is known, prove a fork
+// there.
+func liveForkCrowd(perAuthor, before, forks int) measure {
+	return func(ctx context.Context, dir string) (measured, error) {
+		authors, err := newAuthors("fork", forks)
+		if err != nil {
+			return measured{}, err
+		}
+		var a attack
+		for _, x := range authors {
+			x.label, x.same = "fork", true
+			run, proof, err := x.fork(ctx)
+			if err != nil {
+				return measured{}, err
+			}
+			a.before = append(a.before, run)
+			a.frames = appendFrame(a.frames, wire.FrameKey, x.signer.Public().Wire())
+			a.frames = appendFrame(a.frames, wire.FrameFork, proof.Body())
+		}
+		a.took = func(t *target) []Figure {
+			return []Figure{{"forks taken", float64(len(t.Proofs())), ""}}
+		}
+		return stormed(ctx, dir, perAuthor, before, a)
+	}
+}
+
+// stormed measures a crowd under an attack on a replica that holds updates of others
+// too, which every rebuild folds again.
+func stormed(ctx context.Context, dir string, perAuthor, before int, a attack) (measured, error) {
+	c, err := newCrowd(ctx, perAuthor)
+	if err != nil {
+		return measured{}, err
+	}
+	runs, err := manyAuthors(ctx, 100, before)
+	if err != nil {
+		return measured{}, err
+	}
+	a.keys = updatesIn(runs)
+	a.before = append(a.before, runs...)
+	return c.beside(ctx, dir, a)
+}
+
+// manyAuthors signs about that many updates, in runs of up to 100.
+func manyAuthors(ctx context.Context, authors, updates int) (all []*wire.Run, err error) {
+	as, err := newAuthors("old", authors)
+	if err != nil {
+		return nil, err
+	}
+	each := max(1, updates/authors)
+	for _, a := range as {
+		runs, err := a.runs(ctx, min(100, each), each)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, runs...)
+	}
+	return all, nil
+}
