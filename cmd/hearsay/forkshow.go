@@ -84,9 +84,12 @@ func (a *app) printFork(o *output, f *forkRecord, self keys.NodeID) error {
 		return err
 	}
 	fmt.Fprintln(o)
-	for _, advice := range a.forkAdvice(f, self) {
-		if err := o.hanging("", advice); err != nil {
+	for _, do := range a.forkAdvice(f, self) {
+		if err := o.hanging("", do.text); err != nil {
 			return err
+		}
+		if do.command != "" {
+			fmt.Fprintln(o, "  "+do.command)
 		}
 	}
 	return nil
@@ -150,16 +153,24 @@ func (o *output) updateLines(updates []forkUpdate, i int) [3]string {
 // shortHex is enough of a digest for people to compare.
 func shortHex(s string) string { return s[:12] + "…" }
 
+// advice is what to do, and the command that does it.
+type advice struct{ text, command string }
+
 // forkAdvice says who must do what.
-func (a *app) forkAdvice(f *forkRecord, self keys.NodeID) []string {
-	var advice []string
+func (a *app) forkAdvice(f *forkRecord, self keys.NodeID) []advice {
+	prove := advice{"To prove it to others, who check it with \"hearsay fork verify FILE\":",
+		fmt.Sprintf("hearsay fork show%s %v -o FILE", a.dataFlag(), f.Author)}
 	if f.Author == self {
-		advice = append(advice, "This is this node's own key. Two stores wrote with it: a copied data directory, a restored backup, or the key on two machines. "+
-			"What both histories share stays; the rest counts nowhere any more, and nothing repairs that.",
-			"To go on: stop every node that uses the key, make a new one (hearsay up --data NEWDIR), have its .pub trusted, and write again what is missing.")
-	} else {
-		advice = append(advice, "If the key is yours: stop every node that uses it, make a new one (hearsay up --data NEWDIR), have its .pub trusted, and write again what is missing. Nothing repairs the old key.",
-			fmt.Sprintf("Everybody else: nothing has to be done, all replicas end alike. hearsay untrust%s %v takes the author out altogether; hearsay trust admits its new key.", a.dataFlag(), f.Author))
+		return []advice{
+			{"This is this node's own key. Two stores wrote with it: a copied data directory, a restored backup, or the key on two machines. " +
+				"What both histories share stays; the rest counts nowhere any more, and nothing repairs that.", ""},
+			{"To go on: stop every node that uses the key, make a new one, have its .pub trusted, and write again what is missing.", "hearsay up --data NEWDIR"},
+			prove,
+		}
 	}
-	return append(advice, fmt.Sprintf("To prove it to others: hearsay fork show%s %v -o FILE; anybody checks it with hearsay fork verify FILE.", a.dataFlag(), f.Author))
+	return []advice{
+		{"If the key is yours: stop every node that uses it, make a new one, have its .pub trusted, and write again what is missing. Nothing repairs the old one.", "hearsay up --data NEWDIR"},
+		{"Everybody else: nothing has to be done, all replicas end alike. To take the author out altogether:", fmt.Sprintf("hearsay untrust%s %v", a.dataFlag(), f.Author)},
+		prove,
+	}
 }
