@@ -26,9 +26,22 @@ func blankControl(r rune) rune {
 }
 
 // ParseAuthorizedKey reads a .pub file or an authorized_keys text that holds
-// exactly one key: "type base64 [comment]", with empty lines and # comments
-// around it. Options before the type are skipped; a cert-authority line is refused.
+// exactly one key: "[options] type base64 [comment]", with empty lines and #
+// comments around it. Options must be sshd's and are skipped; a cert-authority line
+// is refused.
 func ParseAuthorizedKey(text []byte) (k PublicKey, comment string, err error) {
+	line, err := onlyLine(text)
+	if err == nil {
+		k, comment, err = parseAuthorizedLine(line)
+	}
+	if err != nil {
+		return PublicKey{}, "", fmt.Errorf("keys: %w", err)
+	}
+	return k, comment, nil
+}
+
+// onlyLine returns the one line of text that is neither empty nor a comment.
+func onlyLine(text []byte) (string, error) {
 	line := ""
 	for l := range strings.Lines(string(text)) {
 		l = strings.TrimSpace(l)
@@ -36,38 +49,51 @@ func ParseAuthorizedKey(text []byte) (k PublicKey, comment string, err error) {
 			continue
 		}
 		if line != "" {
-			return PublicKey{}, "", fmt.Errorf("keys: %w: more than one line, want one key", ErrMalformed)
+			return "", fmt.Errorf("%w: more than one line, want one key", ErrMalformed)
 		}
 		line = l
 	}
 	if line == "" {
-		return PublicKey{}, "", fmt.Errorf("keys: %w: no key in it", ErrMalformed)
+		return "", fmt.Errorf("%w: no key in it", ErrMalformed)
 	}
-	return parseAuthorizedLine(line)
+	return line, nil
 }
 
 func parseAuthorizedLine(line string) (PublicKey, string, error) {
-	kind, rest := cutField(line)
-	if !looksLikeKeyType(kind) { // options come first
-		if strings.Contains(strings.ToLower(kind), "cert-authority") {
-			return PublicKey{}, "", fmt.Errorf("keys: %w: a cert-authority line names who signs certificates, which are not used here", ErrNotAdmitted)
+	if field, rest := cutField(line); !looksLikeKeyType(field) && rest != "" {
+		options, err := parseOptions(field, authorizedOptions)
+		if err != nil {
+			return PublicKey{}, "", err
 		}
-		kind, rest = cutField(rest)
+		if hasOption(options, optionCA) {
+			return PublicKey{}, "", errCA
+		}
+		line = rest
 	}
+	return parseKeyFields(line)
+}
+
+const optionCA = "cert-authority"
+
+var errCA = fmt.Errorf("%w: a cert-authority line names who signs certificates, which are not used here", ErrNotAdmitted)
+
+// parseKeyFields reads "type base64 [comment]".
+func parseKeyFields(line string) (PublicKey, string, error) {
+	kind, rest := cutField(line)
 	if !looksLikeKeyType(kind) {
-		return PublicKey{}, "", fmt.Errorf("keys: %w: no key type in the line (want \"ssh-ed25519 AAAA… comment\")", ErrMalformed)
+		return PublicKey{}, "", fmt.Errorf("%w: no key type in the line (want \"ssh-ed25519 AAAA… comment\")", ErrMalformed)
 	}
 	encoded, comment := cutField(rest)
 	wire, err := decodeBase64(base64.StdEncoding, encoded)
 	if err != nil {
-		return PublicKey{}, "", fmt.Errorf("keys: %w: the second field is not base64", ErrMalformed)
+		return PublicKey{}, "", fmt.Errorf("%w: what follows the key type is not base64", ErrMalformed)
 	}
-	k, err := ParsePublicKey(wire)
-	if err != nil {
+	if err := checkWire(wire); err != nil {
 		return PublicKey{}, "", err
 	}
+	k := PublicKey{string(wire)}
 	if k.Type() != kind {
-		return PublicKey{}, "", fmt.Errorf("keys: %w: the line says %q, the key is %q", ErrMalformed, kind, k.Type())
+		return PublicKey{}, "", fmt.Errorf("%w: the line says %q, the key is %q", ErrMalformed, clip(kind), k.Type())
 	}
 	return k, comment, nil
 }
@@ -80,21 +106,4 @@ func looksLikeKeyType(s string) bool {
 		}
 	}
 	return false
-}
-
-// cutField splits off the first field; blanks inside double quotes do not end it
-// (sshd(8), AUTHORIZED_KEYS FILE FORMAT).
-func cutField(s string) (field, rest string) {
-	quoted := false
-	for i := 0; i < len(s); i++ {
-		switch c := s[i]; {
-		case c == '\\' && quoted:
-			i++
-		case c == '"':
-			quoted = !quoted
-		case (c == ' ' || c == '\t') && !quoted:
-			return s[:i], strings.TrimLeft(s[i:], " \t")
-		}
-	}
-	return s, ""
 }

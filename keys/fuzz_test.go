@@ -127,3 +127,30 @@ func FuzzParseArmoredSignature(f *testing.F) {
 		_ = k.Verify(namespace, testMessage, sig)
 	})
 }
+
+func FuzzParseSignerLine(f *testing.F) {
+	seedFiles(f, filepath.Join(shared, "*.pub"), func(line []byte) {
+		f.Add("ada " + string(line))
+		f.Add(`"ada b",*@c cert-authority,namespaces="x\"y",valid-after="20260101Z" ` + string(line))
+	})
+	f.Fuzz(func(t *testing.T, line string) {
+		l, err := keys.ParseSignerLine(line)
+		if err != nil {
+			if !l.Key.IsZero() || l.Principals != nil || l.Options != nil {
+				t.Fatalf("a line and an error: %+v, %v", l, err)
+			}
+			if !errors.Is(err, keys.ErrMalformed) && !errors.Is(err, keys.ErrNotAdmitted) {
+				t.Fatalf("an error of no kind: %v", err)
+			}
+			return
+		}
+		if l.Key.IsZero() || len(l.Principals) == 0 {
+			t.Fatalf("%q reads as %+v", line, l)
+		}
+		// Without principals and options what is left is the key's own line.
+		k, _, err := keys.ParseAuthorizedKey([]byte(l.Key.AuthorizedKey(l.Comment)))
+		if err != nil || k != l.Key {
+			t.Fatalf("its key reads back as %v, %v", k, err)
+		}
+	})
+}

@@ -49,7 +49,7 @@ func checkWire(sshWire []byte) error {
 	case TypeRSA:
 		return checkRSA(s)
 	}
-	return fmt.Errorf("%w: type %q (ssh-ed25519 and ssh-rsa are)", ErrNotAdmitted, clip(string(kind)))
+	return notAdmittedType(string(kind))
 }
 
 func checkEd25519(s cryptobyte.String) error {
