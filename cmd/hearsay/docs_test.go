@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 )
@@ -72,7 +73,10 @@ func (s *session) run(st step) {
 		command = strings.ReplaceAll(command, docAddress, s.relay)
 	}
 	if regexp.MustCompile(`^hearsay (up|relay) `).MatchString(command) {
-		s.background(command)
+		stop := s.background(command)
+		if st.output == "^C\n" {
+			stop()
+		}
 		return
 	}
 	// What a document shows follows what it did before; a peer may need a moment.
@@ -98,8 +102,9 @@ func (s *session) shell(command string) (string, error) {
 	return stdout.String(), nil
 }
 
-// background starts a node and waits for the line that joins it.
-func (s *session) background(command string) {
+// background starts a node and waits for the line that joins it. stop interrupts it, as ^C
+// behind the command does, and waits until it has ended.
+func (s *session) background(command string) (stop func()) {
 	s.t.Helper()
 	if !strings.Contains(command, "--listen") {
 		command += " --listen 127.0.0.1:0"
@@ -118,10 +123,11 @@ func (s *session) background(command string) {
 	if err := cmd.Start(); err != nil {
 		s.t.Fatal(err)
 	}
-	s.t.Cleanup(func() {
+	stop = sync.OnceFunc(func() {
 		cancel()
 		cmd.Wait()
 	})
+	s.t.Cleanup(stop)
 	var printed strings.Builder
 	for buf := make([]byte, 4096); ; {
 		n, err := out.Read(buf)
@@ -130,7 +136,7 @@ func (s *session) background(command string) {
 			if strings.HasPrefix(command, "hearsay relay") {
 				s.relay = m[1]
 			}
-			return
+			return stop
 		}
 		if err != nil {
 			s.t.Fatalf("$ %s\nended: %v, after %q", command, err, printed.String())
