@@ -25,13 +25,19 @@ type ownKeystore struct{ r *Replica }
 
 // Lookup implements keys.Keystore.
 func (o ownKeystore) Lookup(ctx context.Context, id keys.NodeID) (keys.PublicKey, error) {
+	a, err := o.LookupAdmission(ctx, id)
+	return a.Key, err
+}
+
+// LookupAdmission implements keys.Windowed. The own key is admitted at any time.
+func (o ownKeystore) LookupAdmission(ctx context.Context, id keys.NodeID) (keys.Admission, error) {
 	if o.r.cfg.Signer != nil && id == o.r.self {
-		return o.r.cfg.Signer.Public(), nil
+		return keys.Admission{Key: o.r.cfg.Signer.Public()}, nil
 	}
 	if o.r.cfg.Keystore == nil {
-		return keys.PublicKey{}, keys.ErrUnknown
+		return keys.Admission{}, keys.ErrUnknown
 	}
-	return o.r.cfg.Keystore.Lookup(ctx, id)
+	return keys.LookupAdmission(ctx, o.r.cfg.Keystore, id)
 }
 
 // lookupAdmitted says whether an author may be in the models. While the keystore

@@ -37,6 +37,9 @@ var (
 	// ErrNotAdmitted is wrapped when the keystore does not know the author; so is
 	// keys.ErrUnknown.
 	ErrNotAdmitted = errors.New("verify: the author is not admitted")
+	// ErrOutsideWindow is wrapped when the keystore admits the author, but not for a time
+	// that it signed.
+	ErrOutsideWindow = errors.New("verify: signed outside the time that the author is admitted for")
 	// ErrNoKey is wrapped when the author's key is needed from the peer and did not come.
 	ErrNoKey = errors.New("verify: no key came with the statement")
 	// ErrUnchecked is wrapped when a Func accepts what it has not checked.
@@ -99,19 +102,23 @@ type Func func(ctx context.Context, r *Request, done func(Verdict, error))
 
 // Admitted accepts the statements of authors that ks admits. An id that ks does not know is
 // rejected. Any other error is Unavailable, and so is a key that does not hash to the
-// id: that is the keystore's fault, and heals when the keystore does.
+// id: that is the keystore's fault, and heals when the keystore does. A statement that
+// reaches beyond the times of a keys.Windowed keystore is rejected whole (see Outside).
 func Admitted(ks keys.Keystore) Func {
 	return func(ctx context.Context, r *Request, done func(Verdict, error)) {
-		k, err := ks.Lookup(ctx, r.Statement.Author())
+		a, err := keys.LookupAdmission(ctx, ks, r.Statement.Author())
 		switch {
 		case errors.Is(err, keys.ErrUnknown):
 			done(Reject, fmt.Errorf("%w: %v: %w", ErrNotAdmitted, r.Statement.Author(), err))
 		case err != nil:
 			done(Unavailable, fmt.Errorf("verify: keystore: %w", err))
 		default:
-			answer(r, k, func(v Verdict, err error) {
+			answer(r, a.Key, func(v Verdict, err error) {
 				if errors.Is(err, wire.ErrWrongKey) {
 					v, err = Unavailable, fmt.Errorf("%w: %w", ErrKeystore, err)
+				}
+				if v == Accept {
+					v, err = inWindows(*r.checked.Load(), a.Windows)
 				}
 				done(v, err)
 			})
