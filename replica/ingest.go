@@ -125,7 +125,7 @@ func (r *Replica) precheckRun(u *wire.UnverifiedRun, offered keys.PublicKey, fro
 		return false
 	}
 	if u.First() > a.frontier.Seq+1 && r.flying[u.Author()] == 0 {
-		r.gapLocked(a, u.First(), u.Last(), from.name())
+		r.gapLocked(a, a.frontier.Seq+1, u.First(), u.Last(), from.name())
 		r.mu.Unlock()
 		from.verdict(errGap, false)
 		r.ask(u.Author())
@@ -205,14 +205,15 @@ func (r *Replica) refAt(id keys.NodeID, seq uint64) (wire.Ref, error) {
 	return wire.Ref{}, fmt.Errorf("replica: no update %d of %v: %w", seq, id, store.ErrNotFound)
 }
 
-// gapLocked notes that seqs of an author are missing, whoever said so.
-func (r *Replica) gapLocked(a *author, first, last uint64, peer string) {
+// gapLocked notes that updates of an author are missing, from seq want on, whoever said
+// so by offering those from first to last.
+func (r *Replica) gapLocked(a *author, want, first, last uint64, peer string) {
 	if a.gap == nil {
 		a.gap = &gap{since: r.now(), peer: peer}
-		r.notices.send(Notice{Kind: Gap, Ref: wire.Ref{Author: a.id, Seq: a.frontier.Seq + 1}, Peer: peer,
-			Reason: fmt.Sprintf("%d was offered, %d is missing", first, a.frontier.Seq+1)})
+		r.notices.send(Notice{Kind: Gap, Ref: wire.Ref{Author: a.id, Seq: want}, Peer: peer,
+			Reason: fmt.Sprintf("%d was offered, %d is missing", first, want)})
 	}
-	a.gap.want = a.frontier.Seq + 1
+	a.gap.want = want
 	a.gap.seen = max(a.gap.seen, last)
 }
 
@@ -381,7 +382,7 @@ func (r *Replica) acceptLocked(s *settlement, run *wire.Run, d *delivery) error 
 	}
 	switch {
 	case run.First() > end.Seq+1:
-		r.gapLocked(a, run.First(), run.Last(), d.from[0].name())
+		r.gapLocked(a, end.Seq+1, run.First(), run.Last(), d.from[0].name())
 		s.asks = append(s.asks, a.id)
 		return errGap
 	case run.Last() <= end.Seq, a.reached():
