@@ -123,22 +123,23 @@ func run(ctx context.Context, part int, o Options, report func(Result)) error {
 // cases returns all cases but raw-verify, each with a part of its work. all is the rate
 // of raw-verify on all cores.
 func cases(part int, all float64) []bench {
+	c := &crowd{perAuthor: max(1, 200/part)}
 	return []bench{
 		{"bulk-1", "verified, stored and applied, 1 update a signature", bulk(1, 20_000/part)},
 		{"bulk-16", "the same, 16 updates a signature", bulk(16, 150_000/part)},
 		{"bulk-256", "the same, 256 updates a signature", bulk(256, 500_000/part)},
 		{"link-bulk", "from one replica to another over a loopback link, 256 a signature", linkBulk(500_000 / part)},
-		{"live-100-authors", "single updates of 100 authors over a link, receiving side", live(max(1, 250/part), all)},
+		{"live-100-authors", "single updates of 100 authors over a link, receiving side", live(c, all)},
 		{"local-update", "signed, stored and applied, 64 writers at once", localUpdate(span / time.Duration(part))},
 		{"rebuild-100k", "folded again after a cut; the ratio is to folding them from the store the first time", rebuild(1000, 100_000/part)},
 		{"rebuild-1m", "the same, 1,000,000 updates", rebuild(1000, 1_000_000/part)},
 		{"fork-converge", "updates above a fork, until two replicas that hold a branch each and one that watches are cut and rebuilt", forkConverge(256, 100_000/part)},
 		{"fork-converge-1", "the same, 10,000 updates, 1 update a signature", forkConverge(1, 10_000/part)},
 		{"heads-10k", "heads that a relay with 4 links verifies, stores and passes on in a second of CPU time, of 10,000 authors", heads(10_000 / part)},
-		{"live-flood", "as live-100-authors, while one admitted author floods; the ratio is to the same without", liveFlood(max(1, 150/part), 1, 15_000/part)},
-		{"live-flood-256", "the same, 256 updates a signature", liveFlood(max(1, 150/part), wire.MaxEntries, 500_000/part)},
-		{"live-fork-storm", "the same on 100,000 updates, while one author forks 1,000 times, each below the last", liveForkStorm(max(1, 150/part), 100_000/part, 1000/part)},
-		{"live-fork-crowd", "the same, while 1,000 throw-away authors fork once each", liveForkCrowd(max(1, 150/part), 100_000/part, 1000/part)},
+		{"live-flood", "as live-100-authors, while one admitted author floods; the ratio is to the same without", liveFlood(c, 1, 20_000/part)},
+		{"live-flood-256", "the same, 256 updates a signature", liveFlood(c, wire.MaxEntries, 800_000/part)},
+		{"live-fork-storm", "the same on 100,000 updates, while one author forks 1,000 times, each below the last", liveForkStorm(c, 100_000/part, 1000/part)},
+		{"live-fork-crowd", "the same, while 1,000 throw-away authors fork once each", liveForkCrowd(c, 100_000/part, 1000/part)},
 	}
 }
 

@@ -2,6 +2,7 @@ package bench
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"sync/atomic"
@@ -10,31 +11,39 @@ import (
 	"github.com/hearsaynet/hearsay/replica/wire"
 )
 
-// crowd is single updates of 100 honest authors, as one link carries them.
+// crowd is single updates of 100 honest authors, as one link carries them. All cases of
+// a run have the same.
 type crowd struct {
-	frames  []byte
+	perAuthor int
+
+	frames  []byte // nil before they are signed
 	updates int
 }
 
-func newCrowd(ctx context.Context, perAuthor int) (*crowd, error) {
+// sign makes the frames, the first time that it is called.
+func (c *crowd) sign(ctx context.Context) error {
+	if c.frames != nil {
+		return nil
+	}
 	authors, err := newAuthors("author", 100)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	c := &crowd{updates: perAuthor * len(authors)}
 	runs := make([][]*wire.Run, len(authors))
+	var frames []byte
 	for i, a := range authors {
-		c.frames = appendFrame(c.frames, wire.FrameKey, a.signer.Public().Wire())
-		if runs[i], err = a.runs(ctx, 1, perAuthor); err != nil {
-			return nil, err
+		frames = appendFrame(frames, wire.FrameKey, a.signer.Public().Wire())
+		if runs[i], err = a.runs(ctx, 1, c.perAuthor); err != nil {
+			return err
 		}
 	}
-	for n := range perAuthor {
+	for n := range c.perAuthor {
 		for i := range authors {
-			c.frames = appendFrame(c.frames, wire.FrameRun, runs[i][n].Body())
+			frames = appendFrame(frames, wire.FrameRun, runs[i][n].Body())
 		}
 	}
-	return c, nil
+	c.frames, c.updates = frames, c.perAuthor*len(authors)
+	return nil
 }
 
 // attack is what one hostile link brings meanwhile, and what is there before.
@@ -93,32 +102,56 @@ func (c *resetCounter) ApplyUpdate(replica.Update) (bool, error) { return true, 
 
 func (c *resetCounter) Reset() { c.n.Add(1) }
 
-// beside measures the crowd under an attack, and before and after it without.
+// attacks is how often a crowd is measured under an attack, each time between two
+// measures without: a machine that others use changes its pace.
+const attacks = 2
+
+// beside measures the crowd under an attack, and without.
 func (c *crowd) beside(ctx context.Context, dir string, a attack) (measured, error) {
+	if err := c.sign(ctx); err != nil {
+		return measured{}, err
+	}
 	calm := a
 	calm.frames, calm.took = nil, nil
-	before, err := c.through(ctx, dir, calm)
-	if err != nil {
-		return measured{}, err
-	}
-	m, err := c.through(ctx, dir, a)
-	if err != nil {
-		return measured{}, err
-	}
-	after, err := c.through(ctx, dir, calm)
-	m.base, m.to = (before.rate+after.rate)/2, "the same without"
-	m.figures = append(m.figures, Figure{"before", before.rate, "/s"}, Figure{"after", after.rate, "/s"},
-		Figure{"heap without", float64(max(before.memory.Heap, after.memory.Heap)), "B"})
-	return m, err
-}
-
-// liveFlood has one author send updates on another link.
-func liveFlood(perAuthor, perRun, updates int) measure {
-	return func(ctx context.Context, dir string) (measured, error) {
-		c, err := newCrowd(ctx, perAuthor)
-		if err != nil {
+	var without, under pace
+	for range attacks {
+		if err := errors.Join(without.add(c.through(ctx, dir, calm)), under.add(c.through(ctx, dir, a))); err != nil {
 			return measured{}, err
 		}
+	}
+	if err := without.add(c.through(ctx, dir, calm)); err != nil {
+		return measured{}, err
+	}
+	m := under.measured
+	m.rate, m.base, m.to = under.mean(), without.mean(), "the same without"
+	m.figures = append(m.figures, Figure{"without", m.base, "/s"}, Figure{"heap without", float64(without.memory.Heap), "B"})
+	return m, nil
+}
+
+// pace is several measures of the same updates.
+type pace struct {
+	measured         // the last, with the most memory of all
+	seconds  float64 // an update, of all
+	n        int
+}
+
+func (p *pace) add(m measured, err error) error {
+	if err != nil {
+		return err
+	}
+	m.memory = Memory{max(m.memory.Heap, p.memory.Heap), max(m.memory.RSS, p.memory.RSS)}
+	p.measured = m
+	p.seconds += 1 / m.rate
+	p.n++
+	return nil
+}
+
+// mean is the updates a second of all measures together.
+func (p *pace) mean() float64 { return float64(p.n) / p.seconds }
+
+// liveFlood has one author send updates on another link.
+func liveFlood(c *crowd, perRun, updates int) measure {
+	return func(ctx context.Context, dir string) (measured, error) {
 		x, err := newAuthor("flood")
 		if err != nil {
 			return measured{}, err
@@ -140,7 +173,7 @@ func liveFlood(perAuthor, perRun, updates int) measure {
 
 // liveForkStorm has one author whose updates are known prove a fork of itself at every
 // seq, from the highest down to the first.
-func liveForkStorm(perAuthor, before, forks int) measure {
+func liveForkStorm(c *crowd, before, forks int) measure {
 	return func(ctx context.Context, dir string) (measured, error) {
 		x, err := newAuthor("fork")
 		if err != nil {
@@ -165,13 +198,13 @@ func liveForkStorm(perAuthor, before, forks int) measure {
 			}
 			return []Figure{{"forks taken", float64(proved), ""}}
 		}
-		return stormed(ctx, dir, perAuthor, before, a)
+		return c.stormed(ctx, dir, before, a)
 	}
 }
 
 // liveForkCrowd has many authors, of each of which an update is known, prove a fork
 // there.
-func liveForkCrowd(perAuthor, before, forks int) measure {
+func liveForkCrowd(c *crowd, before, forks int) measure {
 	return func(ctx context.Context, dir string) (measured, error) {
 		authors, err := newAuthors("fork", forks)
 		if err != nil {
@@ -191,17 +224,13 @@ func liveForkCrowd(perAuthor, before, forks int) measure {
 		a.took = func(t *target) []Figure {
 			return []Figure{{"forks taken", float64(len(t.Proofs())), ""}}
 		}
-		return stormed(ctx, dir, perAuthor, before, a)
+		return c.stormed(ctx, dir, before, a)
 	}
 }
 
 // stormed measures a crowd under an attack on a replica that holds updates of others
 // too, which every rebuild folds again.
-func stormed(ctx context.Context, dir string, perAuthor, before int, a attack) (measured, error) {
-	c, err := newCrowd(ctx, perAuthor)
-	if err != nil {
-		return measured{}, err
-	}
+func (c *crowd) stormed(ctx context.Context, dir string, before int, a attack) (measured, error) {
 	runs, err := manyAuthors(ctx, 100, before)
 	if err != nil {
 		return measured{}, err

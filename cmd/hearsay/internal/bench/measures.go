@@ -119,10 +119,9 @@ func overLink(ctx context.Context, dir string, updates int) (measured, error) {
 }
 
 // live measures single updates of many authors, signed beforehand: the receiving side.
-func live(perAuthor int, all float64) measure {
+func live(c *crowd, all float64) measure {
 	return func(ctx context.Context, dir string) (measured, error) {
-		c, err := newCrowd(ctx, perAuthor)
-		if err != nil {
+		if err := c.sign(ctx); err != nil {
 			return measured{}, err
 		}
 		m, err := c.through(ctx, dir, attack{})

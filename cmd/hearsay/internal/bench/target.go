@@ -24,6 +24,7 @@ type target struct {
 	*replica.Replica
 	store *store.Bolt
 	kv    *kv.Map
+	first time.Duration // what folding what it began with took
 }
 
 // openTarget opens one on a new store that holds runs.
@@ -36,11 +37,12 @@ func openTarget(ctx context.Context, dir, name string, signer sign.Signer, runs 
 	if err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
+	began := time.Now()
 	m, err := kv.Mount(r, "", kv.Config{})
 	if err != nil {
 		return nil, errors.Join(err, r.Close(), s.Close())
 	}
-	return &target{r, s, m}, nil
+	return &target{r, s, m, time.Since(began)}, nil
 }
 
 func (t *target) close() error {
