@@ -5,7 +5,8 @@
 //
 // It is private (0700, else refused) and holds:
 //
-//	config.json   what later commands need to know: key file, topics, whether the key was made here
+//	config.json   what later commands need to know: key file, topics, peers, whether the key
+//	              was made here, and how far the node had written
 //	id_ed25519    the key, when the node made it itself; id_ed25519.pub beside it
 //	trusted/      ID.pub, one file for each admitted author
 //	store.db      the signed updates
@@ -21,14 +22,15 @@
 //
 // [Open] starts a node; [Attach] gives the same operations to a command, through the
 // socket when a node runs and on the opened store when none does. [Trust], [Untrust]
-// and [Fsck] work on the directory itself.
+// and [Fsck] work on the directory itself, and [Doctor] looks at all of it.
 //
 // # Who may write
 //
 // A key that was made for the directory writes at once. With any other, and with a
-// store that was lost, moved or copied, the node first asks its peers what the key
-// has written (DESIGN: the author protects itself); Options.Force skips that. The
-// store keeps, under the record kind "writer", that it has been allowed to.
+// store that was lost, moved, copied, or put back from a backup, the node first asks
+// its peers what the key has written (DESIGN: the author protects itself);
+// Options.Force skips that. The store keeps, under the record kind "writer", that it
+// has been allowed to.
 //
 // # Links
 //

@@ -1,12 +1,15 @@
 package node
 
 import (
+	"bytes"
+	"io"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/hearsaynet/hearsay/keys"
 	"github.com/hearsaynet/hearsay/replica"
+	"github.com/hearsaynet/hearsay/replica/wire"
 )
 
 // found returns the findings about something, as text.
@@ -93,5 +96,74 @@ func TestDoctorNamesLinks(t *testing.T) {
 	}
 	if len(d.result.Healthy) != 0 {
 		t.Errorf("yet it is healthy: %q", d.result.Healthy)
+	}
+}
+
+// scripted is a peer that says what it says, whatever it hears.
+type scripted struct {
+	io.Reader
+	heard bytes.Buffer
+}
+
+func (s *scripted) Write(b []byte) (int, error) { return s.heard.Write(b) }
+
+func says(frames ...wire.Frame) *scripted {
+	var b []byte
+	for _, f := range frames {
+		b = wire.AppendFrame(b, f)
+	}
+	return &scripted{Reader: bytes.NewReader(b)}
+}
+
+// TestDoctorHearsPeers: what a peer answers, in words, and what it claims of our own key.
+func TestDoctorHearsPeers(t *testing.T) {
+	self := keys.NodeID{0x12, 0x20, 1}
+	hello := func(topics ...string) wire.Frame {
+		h := wire.Hello{Version: wire.Version, Agent: "test"}
+		for i, topic := range topics {
+			h.Topics = append(h.Topics, wire.TopicHandle{Handle: uint16(i + 7), Topic: topic})
+		}
+		return wire.Frame{Type: wire.FrameHello, Body: h.Append(nil)}
+	}
+	digest := func(handle uint16, more bool, refs ...wire.Ref) wire.Frame {
+		d := wire.Digest{Nonce: 1, More: more, Unnamed: wire.UnnamedWanted, Refs: refs}
+		return wire.Frame{Type: wire.FrameDigest, Handle: handle, Body: d.Append(nil)}
+	}
+	closes := func(code wire.CloseCode, text string) wire.Frame {
+		c := wire.Close{Code: code, Text: text}
+		return wire.Frame{Type: wire.FrameClose, Body: c.Append(nil)}
+	}
+	own, other := wire.Ref{Author: self, Seq: 9, Hash: wire.Hash{1}}, wire.Ref{Author: keys.NodeID{0x12, 0x20, 0}, Seq: 4, Hash: wire.Hash{2}}
+	tests := map[string]struct {
+		peer   *scripted
+		wrong  string // how it begins; "" if nothing is wrong
+		claims []claim
+	}{
+		"well":            {says(hello("a"), digest(7, false, other)), "", nil},
+		"knows us":        {says(hello("a", "b"), digest(7, true, other), digest(7, false, own), digest(8, false)), "", []claim{{"a", own}}},
+		"says no more":    {says(hello("a")), "", nil},
+		"other topics":    {says(hello()), `it carries none of the topics here, ["a" "b"]`, nil},
+		"no common topic": {says(closes(wire.CloseTopic, "")), `it carries none of the topics here`, nil},
+		"banned":          {says(closes(wire.CloseRefused, "banned until noon")), "it refuses this node: banned until noon", nil},
+		"busy":            {says(closes(wire.CloseBusy, "full")), "it is busy: full", nil},
+		"other version":   {says(hello("a"), closes(wire.CloseVersion, "2")), "it speaks another version", nil},
+		"silent":          {says(), "it links, and does not talk", nil},
+		"noise":           {says(wire.Frame{Type: wire.FrameHello, Body: []byte("x")}), "it links, and does not talk", nil},
+	}
+	for name, tt := range tests {
+		got := converse(tt.peer, []string{"a", "b"}, self)
+		if !strings.HasPrefix(got.wrong.what, tt.wrong) || (got.wrong.what == "") != (tt.wrong == "") || len(got.claims) != len(tt.claims) {
+			t.Errorf("%s: %+v", name, got)
+			continue
+		}
+		for i, c := range got.claims {
+			if c != tt.claims[i] {
+				t.Errorf("%s: claim %+v, want %+v", name, c, tt.claims[i])
+			}
+		}
+		f, err := wire.ReadFrame(&tt.peer.heard)
+		if err != nil || f.Type != wire.FrameHello {
+			t.Errorf("%s: the peer heard %v first, %v", name, f.Type, err)
+		}
 	}
 }
