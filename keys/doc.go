@@ -13,7 +13,8 @@
 //
 // Anything else (certificates, sk- keys, ECDSA, DSA, padded or negative
 // integers, trailing bytes) is refused before any mathematics, never
-// normalised: one key has one id.
+// normalised: one key has one id. [ParsePublicFile] reads the same keys from the files
+// that OpenSSH and OpenSSL write.
 //
 // # Node ids
 //

@@ -154,3 +154,27 @@ func FuzzParseSignerLine(f *testing.F) {
 		}
 	})
 }
+
+func FuzzParsePublicFile(f *testing.F) {
+	seedFiles(f, filepath.Join(shared, "*"), func(file []byte) { f.Add(file) })
+	f.Add([]byte("ada " + recorded(f, "ed25519").AuthorizedKey("of ada")))
+	f.Fuzz(func(t *testing.T, file []byte) {
+		k, comment, err := keys.ParsePublicFile(file)
+		if err != nil {
+			if !k.IsZero() || comment != "" {
+				t.Fatalf("a key and an error: %v, %q, %v", k, comment, err)
+			}
+			if !errors.Is(err, keys.ErrMalformed) && !errors.Is(err, keys.ErrNotAdmitted) {
+				t.Fatalf("an error of no kind: %v", err)
+			}
+			return
+		}
+		for how, written := range map[string][]byte{
+			"PEM": k.MarshalPEM(), "RFC 4716": k.MarshalRFC4716(comment), "line": []byte(k.AuthorizedKey(comment)),
+		} {
+			if back, _, err := keys.ParsePublicFile(written); err != nil || back != k {
+				t.Fatalf("%s: %q reads back as %v, %v", how, written, back, err)
+			}
+		}
+	})
+}

@@ -7,6 +7,7 @@ import (
 	"crypto/rsa"
 	"crypto/sha256"
 	"crypto/sha512"
+	"encoding/base64"
 	"encoding/binary"
 	"encoding/pem"
 	"math/big"
@@ -128,4 +129,9 @@ func flip(b []byte, at int) []byte {
 
 func armor(body []byte) []byte {
 	return pem.EncodeToMemory(&pem.Block{Type: "SSH SIGNATURE", Bytes: body})
+}
+
+// pubLine is a .pub file of any wire form.
+func pubLine(kind string, wire []byte) []byte {
+	return []byte(kind + " " + base64.StdEncoding.EncodeToString(wire) + " test\n")
 }

@@ -16,4 +16,8 @@ const (
 	// MaxSignatureSize bounds an SSH signature blob, in bytes: "rsa-sha2-512"
 	// (16) and a 4096-bit signature (516).
 	MaxSignatureSize = 16 + 516
+
+	// MaxFileSize bounds a public key file, in bytes. The largest key has under 1 KiB;
+	// the rest is for options and comments.
+	MaxFileSize = 16 << 10
 )
