@@ -33,7 +33,7 @@ type File struct {
 }
 
 // Look returns the content, and changed false when it is what it was. A file that
-// somebody may be writing is left alone until two looks see the same.
+// somebody may be writing is left alone until two looks see the same: ErrMoving.
 func (f *File) Look() (text []byte, changed bool, err error) {
 	info, err := os.Stat(f.Path)
 	if err != nil {
@@ -46,7 +46,7 @@ func (f *File) Look() (text []byte, changed bool, err error) {
 	f.seen = info
 	switch {
 	case f.was != nil && !rests:
-		return nil, false, nil
+		return nil, false, ErrMoving
 	case f.was != nil && same(f.was, info) && f.read.Sub(info.ModTime()) > settled:
 		return nil, false, nil
 	}
@@ -82,6 +82,9 @@ func (f *File) content() ([]byte, error) {
 	}
 	return text, nil
 }
+
+// ErrMoving is returned for a file that is not what it was at the last look.
+var ErrMoving = errors.New("somebody may be writing it")
 
 // ErrLarge is wrapped when the file has more bytes than it may.
 var ErrLarge = errors.New("larger than its limit")

@@ -1,0 +1,78 @@
+package allowed_test
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/hearsaynet/hearsay/keys"
+	"github.com/hearsaynet/hearsay/keys/allowed"
+)
+
+func TestParseNumbersLines(t *testing.T) {
+	k := recorded(t, "ed25519")
+	lines, problems := allowed.Parse([]byte("\n# x\nada "+k.String()+"\nbob\n  bob "+k.String()), time.UTC)
+	if len(lines) != 2 || lines[0].Number != 3 || lines[1].Number != 5 || lines[1].Principals[0] != "bob" {
+		t.Errorf("lines: %+v", lines)
+	}
+	if len(problems) != 1 || problems[0].Line != 4 {
+		t.Errorf("problems: %v", problems)
+	}
+}
+
+// TestPatternsTakeBoundedTime would run for years with a matcher that tries every way.
+func TestPatternsTakeBoundedTime(t *testing.T) {
+	k := recorded(t, "ed25519")
+	path := filepath.Join(t.TempDir(), "signers")
+	put(t, path, strings.Repeat("a*", 4000)+"b "+k.String()+"\n")
+	f, err := allowed.Open(path, allowed.Options{Principal: strings.Repeat("a", 8000)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	wantUnknown(t, f, k)
+}
+
+func FuzzParse(f *testing.F) {
+	files, err := filepath.Glob(filepath.Join(shared, "*.pub"))
+	if err != nil || len(files) == 0 {
+		f.Fatalf("no seeds: %v", err)
+	}
+	for _, name := range files {
+		line, err := os.ReadFile(name)
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add([]byte("ada@example,*.b,!c namespaces=\"hearsay-*\",valid-after=\"20260101\",valid-before=\"20270101Z\" " + string(line)))
+		f.Add([]byte("# x\n\"a b\" cert-authority " + string(line)))
+	}
+	berlin, err := time.LoadLocation("Europe/Berlin")
+	if err != nil {
+		berlin = time.UTC
+	}
+	f.Fuzz(func(t *testing.T, text []byte) {
+		lines, problems := allowed.Parse(text, berlin)
+		if all := strings.Count(string(text), "\n") + 1; len(lines)+len(problems) > all {
+			t.Fatalf("%d lines and %d problems from %d lines", len(lines), len(problems), all)
+		}
+		for _, l := range lines {
+			if l.Key.IsZero() || len(l.Principals) == 0 || l.Number < 1 {
+				t.Fatalf("a line without its parts: %+v", l)
+			}
+			if again, err := keys.ParsePublicKey(l.Key.Wire()); err != nil || again != l.Key {
+				t.Fatalf("a key that is none: %v", err)
+			}
+			w := l.Window
+			if !w.After.IsZero() && !w.Before.IsZero() && !w.After.Before(w.Before) {
+				t.Fatalf("a window that ends before it starts: %v", w)
+			}
+		}
+		for _, p := range problems {
+			if p.Err == nil || p.Line < 1 {
+				t.Fatalf("a problem of nothing: %+v", p)
+			}
+		}
+	})
+}
