@@ -22,7 +22,7 @@ import (
 
 // puppet is the other side of a session with a node, played by hand over a link with a
 // key of its own. It answers digests with Done, keeps what comes, and says what it is
-// told to.
+// told to. The node may blame it only where a test expects that.
 type puppet struct {
 	t    *testing.T
 	id   keys.NodeID // as its link proves
@@ -35,6 +35,7 @@ type puppet struct {
 	dones  map[uint64]bool
 	asked  []wire.Ref // what digests said that the node has
 	closed *wire.Close
+	blamed bool // as expected
 }
 
 // play links with n.
@@ -83,10 +84,22 @@ func begin(t *testing.T, id keys.NodeID, c *link.Conn, first ...wire.Frame) *pup
 	p := &puppet{t: t, id: id, conn: c, dones: make(map[uint64]bool)}
 	p.frames(append([]wire.Frame{helloFrame()}, first...)...)
 	go p.read()
+	t.Cleanup(p.innocent)
 	return p
 }
 
+// innocent checks that a puppet which no test expected to be blamed was not.
+func (p *puppet) innocent() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if c := p.closed; c != nil && !p.blamed && (c.Code == wire.CloseProtocol || c.Code == wire.CloseRefused) {
+		p.t.Errorf("a peer that has done nothing wrong is closed with %+v", c)
+	}
+}
+
+// read returns when the session ends, and hangs up as an honest peer would.
 func (p *puppet) read() {
+	defer p.conn.Close()
 	for {
 		f, err := wire.ReadFrame(p.conn)
 		if err != nil {
@@ -94,6 +107,9 @@ func (p *puppet) read() {
 		}
 		if nonce, ok := p.receive(f); ok {
 			p.frames(wire.Frame{Type: wire.FrameDone, Handle: 1, Body: wire.AppendDone(nil, nonce)})
+		}
+		if f.Type == wire.FrameClose {
+			return
 		}
 	}
 }
@@ -206,7 +222,7 @@ func (p *puppet) took(id keys.NodeID) (updates int) {
 // farewell waits until the node has said why it closes.
 func (p *puppet) farewell(code wire.CloseCode) {
 	p.t.Helper()
-	p.until("the node closes with a reason", func() bool { return p.closed != nil })
+	p.until("the node closes with a reason", func() bool { p.blamed = true; return p.closed != nil })
 	if p.closed.Code != code || p.closed.Text == "" {
 		p.t.Errorf("closed with %+v, want %v and a reason", p.closed, code)
 	}

@@ -149,7 +149,15 @@ func attackSybil(t *testing.T) {
 			t.Fatalf("closed with %+v for a bad signature", said)
 		}
 		c.Close()
-		eventually(t, "the fault has been counted", func() bool { return len(status(t, n).Peers) == faults })
+		eventually(t, "the fault has been counted", func() bool {
+			refused := 0
+			for _, p := range status(t, n).Peers {
+				if p.State == node.PeerRefused {
+					refused++
+				}
+			}
+			return refused == faults
+		})
 	}
 	if faults < 5 {
 		t.Errorf("the address was refused after %d faults", faults)
@@ -170,9 +178,15 @@ func attackSybil(t *testing.T) {
 	}
 }
 
-// attackFlood: a thousand connections that say nothing. Nodes that are linked go on,
-// and another one joins. (Package link has the flood that does not end.)
+// attackFlood: too much of everything. Nodes that are linked go on, and another one joins.
 func attackFlood(t *testing.T) {
+	t.Run("connections", attackConnections)
+	t.Run("frames", attackFrames)
+}
+
+// attackConnections: a thousand of them say nothing. (Package link has the flood that
+// does not end.)
+func attackConnections(t *testing.T) {
 	n := up(t, "n", node.Options{AnyKey: true})
 	a := up(t, "a", node.Options{AnyKey: true, Peers: []string{at(n)}})
 	set(t, a, "before", "v")
@@ -192,6 +206,70 @@ func attackFlood(t *testing.T) {
 	if s := status(t, n); len(s.Peers) != 2 {
 		t.Errorf("peers: %+v, want a and b", s.Peers)
 	}
+}
+
+// attackFrames: one peer asks for everything again and again and reads nothing, one asks
+// once and reads nothing, and one brings a crowd of authors, all of them well signed.
+func attackFrames(t *testing.T) {
+	n := up(t, "n", node.Options{AnyKey: true})
+	for i := range 64 {
+		set(t, n, fmt.Sprint("large ", i), strings.Repeat("x", 60<<10))
+	}
+	a := up(t, "a", node.Options{AnyKey: true, Peers: []string{at(n)}})
+	waitValue(t, a, "large 63", strings.Repeat("x", 60<<10))
+	m := newMallory(t, "127.0.0.66")
+	asks := func(nonce uint64) wire.Frame {
+		return digestFrame(&wire.Digest{Nonce: nonce, Unnamed: wire.UnnamedWanted})
+	}
+	deaf, err := m.link(n)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer deaf.Close()
+	m.write(deaf, asks(1))
+	loop, err := m.link(n)
+	if err != nil {
+		t.Fatal(err)
+	}
+	looped := make(chan struct{})
+	go func() {
+		defer close(looped)
+		defer loop.Close()
+		for nonce := uint64(1); ; nonce++ {
+			if _, err := loop.Write(wire.AppendFrame(nil, asks(nonce))); err != nil {
+				return
+			}
+		}
+	}()
+	const crowd = 1000
+	spam := play(t, n)
+	go func() {
+		for _, x := range wiretest.NewAuthors("crowd", crowd) {
+			spam.tell(x, history(x, "spam", x.Start(), 1, 1)...)
+		}
+	}()
+	for i := range 10 {
+		key := fmt.Sprint("honest ", i)
+		set(t, a, key, "v")
+		waitValue(t, n, key, "v")
+		set(t, n, key, "w")
+		waitValue(t, a, key, "w")
+	}
+	<-looped
+	eventually(t, "who asks without end is refused, and nobody else", func() bool {
+		refused, linked := 0, 0
+		for _, p := range status(t, n).Peers {
+			if p.State == node.PeerRefused && strings.Contains(p.Reason, "digests at once") {
+				refused++
+			} else if p.State == node.PeerLinked {
+				linked++
+			}
+		}
+		return refused == 1 && linked == 3
+	})
+	b := up(t, "b", node.Options{AnyKey: true, Peers: []string{at(n)}})
+	waitValue(t, b, "honest 9", "w")
+	eventually(t, "the crowd is there as well", func() bool { return len(status(t, a).Authors) >= crowd+2 })
 }
 
 // attackHonestForwarder: relays pass on what a malicious author signed. The nodes
