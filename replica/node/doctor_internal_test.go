@@ -2,7 +2,10 @@ package node
 
 import (
 	"bytes"
+	"fmt"
 	"io"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -165,5 +168,36 @@ func TestDoctorHearsPeers(t *testing.T) {
 		if err != nil || f.Type != wire.FrameHello {
 			t.Errorf("%s: the peer heard %v first, %v", name, f.Type, err)
 		}
+	}
+}
+
+// TestDoctorNamesWhoHoldsTheLock: a directory that is locked by a process which does not
+// answer.
+func TestDoctorNamesWhoHoldsTheLock(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "data")
+	n, err := Open(t.Context(), Options{Dir: path, Listen: []string{"127.0.0.1:0"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := n.Close(); err != nil {
+		t.Fatal(err)
+	}
+	d, err := openDir(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer d.close()
+	lock, err := d.lock()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer lock.Close()
+	found, err := Doctor(t.Context(), Options{Dir: path})
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := fmt.Sprintf("a node runs there already (process %d)", os.Getpid())
+	if len(found.Findings) == 0 || found.Findings[0].About != "store" || !strings.Contains(found.Findings[0].What, want) {
+		t.Errorf("want %q first, got %+v", want, found.Findings)
 	}
 }
