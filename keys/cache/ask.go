@@ -1,0 +1,189 @@
+package cache
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/hearsaynet/hearsay/keys"
+)
+
+// askLocked has id asked for, unless it is already. It returns nil when there is no
+// room.
+func (c *Cache) askLocked(id keys.NodeID) *call {
+	if call := c.calls[id]; call != nil {
+		return call
+	}
+	if len(c.calls) >= maxCalls || c.closed {
+		return nil
+	}
+	call := &call{done: make(chan struct{})}
+	c.calls[id] = call
+	c.enqueueLocked(id)
+	return call
+}
+
+func (c *Cache) enqueueLocked(id keys.NodeID) {
+	c.queue = append(c.queue, id)
+	c.hireLocked()
+}
+
+// hireLocked starts a worker, unless one is about to take the queue.
+func (c *Cache) hireLocked() {
+	if c.gathers || c.workers >= maxRequests || len(c.queue) == 0 || c.closed {
+		return
+	}
+	c.workers++
+	c.gathers = c.batches()
+	c.tasks.Go(c.work)
+}
+
+func (c *Cache) batches() bool {
+	_, ok := c.ks.(keys.Batcher)
+	return ok
+}
+
+// work asks for what is queued until nothing is.
+func (c *Cache) work() {
+	if c.batches() {
+		c.pause(linger)
+	}
+	for {
+		ids := c.take()
+		if len(ids) == 0 {
+			return
+		}
+		c.fetch(ids)
+	}
+}
+
+func (c *Cache) pause(d time.Duration) {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+	case <-c.ctx.Done():
+	}
+}
+
+// take takes ids for one request from the queue. With none left the worker ends.
+func (c *Cache) take() []keys.NodeID {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	n := min(len(c.queue), 1)
+	if c.batches() {
+		n = min(len(c.queue), maxBatch)
+	}
+	c.gathers = false
+	if n == 0 {
+		c.workers--
+		return nil
+	}
+	ids := c.queue[:n:n]
+	c.queue = c.queue[n:]
+	c.hireLocked() // for what is left
+	return ids
+}
+
+// fetch asks the keystore behind for ids, keeps what it says and tells who waits. It
+// reports whether there was any answer.
+func (c *Cache) fetch(ids []keys.NodeID) (available bool) {
+	ctx, cancel := context.WithTimeout(c.ctx, c.cfg.Timeout)
+	defer cancel()
+	c.mu.Lock()
+	epoch := c.epoch
+	c.mu.Unlock()
+	asked := time.Now()
+	answers := c.lookupAll(ctx, ids)
+
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	moved, outdated := false, epoch != c.epoch
+	for i, id := range ids {
+		got := answers[i]
+		refused := errors.Is(got.Err, keys.ErrUnknown)
+		available = available || got.Err == nil || refused
+		if refused && outdated { // it may have been admitted meanwhile
+			if c.calls[id] != nil {
+				c.enqueueLocked(id)
+			}
+			continue
+		}
+		moved = c.keepLocked(id, got, asked, outdated) || moved
+		c.answerLocked(id, got)
+	}
+	if moved {
+		c.notifyLocked()
+	}
+	return available
+}
+
+// lookupAll returns an answer for each id, whatever the keystore behind does. A key of
+// somebody else is no answer.
+func (c *Cache) lookupAll(ctx context.Context, ids []keys.NodeID) (answers []keys.Answer) {
+	defer func() {
+		err := errors.New("keys/cache: the keystore returned too few answers")
+		if p := recover(); p != nil {
+			err = fmt.Errorf("keys/cache: the keystore panicked: %v", p)
+		}
+		for len(answers) < len(ids) {
+			answers = append(answers, keys.Answer{Err: err})
+		}
+		for i, a := range answers[:len(ids)] {
+			if a.Err == nil && a.Key.ID() != ids[i] {
+				answers[i] = keys.Answer{Err: fmt.Errorf("keys/cache: the keystore returned a key of %v for %v", a.Key.ID(), ids[i])}
+			}
+		}
+	}()
+	if b, ok := c.ks.(keys.Batcher); ok {
+		return b.LookupAll(ctx, ids)
+	}
+	for _, id := range ids {
+		a, err := keys.LookupAdmission(ctx, c.ks, id)
+		answers = append(answers, keys.Answer{Admission: a, Err: err})
+	}
+	return answers
+}
+
+// keepLocked takes an answer over and reports whether it says another thing than the
+// one before.
+func (c *Cache) keepLocked(id keys.NodeID, got keys.Answer, asked time.Time, outdated bool) (moved bool) {
+	before := c.known[id]
+	_, refused := c.unknown[id]
+	switch {
+	case errors.Is(got.Err, keys.ErrUnknown):
+		delete(c.known, id)
+		if len(c.unknown) >= maxUnknown {
+			dropAny(c.unknown)
+		}
+		c.unknown[id] = time.Now().Add(c.cfg.Negative)
+		return before != nil
+	case got.Err != nil:
+		return false
+	}
+	delete(c.unknown, id)
+	if before == nil && len(c.known) >= c.cfg.Max {
+		dropAny(c.known)
+	}
+	c.known[id] = &answer{Admission: got.Admission, confirmed: asked, asked: asked, stale: outdated}
+	return refused || before != nil && !before.Windows.Equal(got.Windows)
+}
+
+func dropAny[V any](m map[keys.NodeID]V) {
+	for id := range m {
+		delete(m, id)
+		return
+	}
+}
+
+// answerLocked tells all who wait for id.
+func (c *Cache) answerLocked(id keys.NodeID, got keys.Answer) {
+	call := c.calls[id]
+	if call == nil {
+		return
+	}
+	call.a, call.err = got.Admission, got.Err
+	delete(c.calls, id)
+	close(call.done)
+}
