@@ -10,6 +10,22 @@ const (
 	// that x/crypto runs.
 	maxKDFRounds = 2048
 
-	// maxSalt bounds the salt of the KDF, in bytes. ssh-keygen makes 16.
+	// maxSalt bounds the salt of a KDF, in bytes. ssh-keygen and openssl make 16.
 	maxSalt = 64
+
+	// maxPBKDF2Rounds bounds the rounds of an encrypted PKCS #8 file. openssl makes
+	// 2,048, cautious tools some 600,000; one costs up to 1 µs, so these are 10 s.
+	maxPBKDF2Rounds = 10_000_000
+
+	// maxScryptBlocks bounds N·r, in blocks of 128 bytes: 256 MiB. openssl makes
+	// 16384·8, 16 MiB.
+	maxScryptBlocks = 1 << 21
+
+	// maxScryptWork bounds N·r·p: some 4 s.
+	maxScryptWork = 1 << 23
+
+	// sealRounds and sealSalt are what encrypted PKCS #8 files are written with, in
+	// rounds of PBKDF2 with HMAC-SHA-256 (OWASP's advice of 2023) and bytes.
+	sealRounds = 600_000
+	sealSalt   = 16
 )

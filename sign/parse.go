@@ -36,16 +36,41 @@ const (
 	pemPKCS8Enc = "ENCRYPTED PRIVATE KEY"
 	pemEC       = "EC PRIVATE KEY"
 	pemDSA      = "DSA PRIVATE KEY"
-	convertHint = "an old form of encryption: \"ssh-keygen -p -f FILE\" makes it an OpenSSH file"
 )
 
+var errHalves = fmt.Errorf("%w: its private part does not belong to its public part", ErrMalformed)
+
+// ParsePublic reads the public half of a private key file, and its comment where that
+// is in the clear. An encrypted OpenSSH file shows its public half without the
+// passphrase (PROTOCOL.key, section 1), unchecked against the private one; for other
+// encrypted files passphrase is called as by Parse. The errors are Parse's.
+func ParsePublic(file []byte, passphrase func() ([]byte, error)) (k keys.PublicKey, comment string, err error) {
+	private, err := parse(file, nil)
+	if errors.Is(err, ErrPassphraseNeeded) {
+		if block, _ := onlyBlock(file); block.Type == pemOpenSSH {
+			env, err := parseEnvelope(block.Bytes)
+			if err != nil {
+				return keys.PublicKey{}, "", fmt.Errorf("sign: %w", err)
+			}
+			k, err := keys.ParsePublicKey(env.Public)
+			return k, "", err
+		}
+		private, err = parse(file, passphrase)
+	}
+	if err != nil {
+		return keys.PublicKey{}, "", fmt.Errorf("sign: %w", err)
+	}
+	return private.pub, private.comment, nil
+}
+
 // Parse reads a private key file of at most MaxFileSize bytes that holds exactly
-// one key and nothing after it: an OpenSSH file, plain or encrypted
-// (PROTOCOL.key), or a plain PKCS #1 or PKCS #8 PEM file.
+// one key and nothing after it: OpenSSH (PROTOCOL.key) or PKCS #8, each plain or
+// encrypted, or plain PKCS #1. What it is its content says.
 //
-// passphrase is called once, and only for an encrypted file whose public half is
-// admitted; its error is returned wrapped. The error wraps keys.ErrNotAdmitted
-// for a kind or size that hearsay does not use. It says nothing of the secret.
+// passphrase is called once, and only for an encrypted file of a form and cost that
+// can be opened; one of OpenSSH shows its public half, which must be admitted too.
+// Its error is returned wrapped. The error wraps keys.ErrNotAdmitted for a kind or
+// size that hearsay does not use. It says nothing of the secret.
 func Parse(file []byte, passphrase func() ([]byte, error)) (*PrivateKey, error) {
 	return prefixed(parse(file, passphrase))
 }
@@ -55,26 +80,31 @@ func parse(file []byte, passphrase func() ([]byte, error)) (*PrivateKey, error) 
 	if err != nil {
 		return nil, err
 	}
-	if len(block.Headers) > 0 || block.Type == pemPKCS8Enc { // RFC 1421, section 4.6
-		return nil, fmt.Errorf("%w: %s", ErrMalformed, convertHint)
+	switch {
+	case block.Type == pemEC:
+		return nil, notAdmitted("ECDSA")
+	case block.Type == pemDSA:
+		return nil, notAdmitted("DSA")
+	case block.Headers["DEK-Info"] != "": // RFC 1421, section 4.6
+		return nil, fmt.Errorf("%w: an old form of encryption: \"ssh-keygen -p -f FILE\" makes it an OpenSSH file", ErrMalformed)
+	case len(block.Headers) > 0:
+		return nil, fmt.Errorf("%w: headers in the PEM block", ErrMalformed)
 	}
 	switch block.Type {
 	case pemOpenSSH:
 		return parseOpenSSH(file, block.Bytes, passphrase)
 	case pemPKCS1:
-		return parseDER(block.Bytes, publicOfPKCS1, func(der []byte) (any, error) { return x509.ParsePKCS1PrivateKey(der) })
+		return parsePKCS1(block.Bytes)
 	case pemPKCS8:
-		return parseDER(block.Bytes, publicOfPKCS8, x509.ParsePKCS8PrivateKey)
-	case pemEC:
-		return nil, notAdmitted("ECDSA")
-	case pemDSA:
-		return nil, notAdmitted("DSA")
+		return parsePKCS8(block.Bytes)
+	case pemPKCS8Enc:
+		return parsePKCS8Encrypted(block.Bytes, passphrase)
 	}
-	return nil, fmt.Errorf("%w: PEM block of an unknown type", ErrMalformed)
+	return nil, fmt.Errorf("%w: a PEM block that is no private key", ErrMalformed)
 }
 
 func notAdmitted(kind string) error {
-	return fmt.Errorf("%w: type %s (ed25519 and RSA are)", keys.ErrNotAdmitted, kind)
+	return fmt.Errorf("%w: type %s: \"ssh-keygen -t ed25519\" makes one that is", keys.ErrNotAdmitted, kind)
 }
 
 // onlyBlock returns the one PEM block that file is. pem.Decode alone would skip
@@ -85,7 +115,7 @@ func onlyBlock(file []byte) (*pem.Block, error) {
 	}
 	begin := []byte("-----BEGIN ")
 	if !bytes.HasPrefix(file, begin) {
-		if _, _, err := keys.ParseAuthorizedKey(file); err == nil {
+		if _, _, err := keys.ParsePublicFile(file); err == nil {
 			return nil, fmt.Errorf("%w: it holds a public key; the private one is in the file without .pub", ErrMalformed)
 		}
 		return nil, fmt.Errorf("%w: it does not start with -----BEGIN", ErrMalformed)
@@ -155,12 +185,9 @@ func decrypt(file []byte, env envelope, passphrase func() ([]byte, error)) (any,
 	if err := checkKDF(env); err != nil {
 		return nil, err
 	}
-	if passphrase == nil {
-		return nil, ErrPassphraseNeeded
-	}
-	secret, err := passphrase()
+	secret, err := ask(passphrase)
 	if err != nil {
-		return nil, fmt.Errorf("passphrase: %w", err)
+		return nil, err
 	}
 	if len(secret) == 0 { // bcrypt takes no empty one
 		return nil, ErrWrongPassphrase
@@ -173,6 +200,33 @@ func decrypt(file []byte, env envelope, passphrase func() ([]byte, error)) (any,
 		return nil, fmt.Errorf("%w: its private part is damaged", ErrMalformed)
 	}
 	return raw, nil
+}
+
+func ask(passphrase func() ([]byte, error)) ([]byte, error) {
+	if passphrase == nil {
+		return nil, ErrPassphraseNeeded
+	}
+	secret, err := passphrase()
+	if err != nil {
+		return nil, fmt.Errorf("passphrase: %w", err)
+	}
+	return secret, nil
+}
+
+func parsePKCS8Encrypted(der []byte, passphrase func() ([]byte, error)) (*PrivateKey, error) {
+	e, err := parseEncrypted(der)
+	if err != nil {
+		return nil, err
+	}
+	secret, err := ask(passphrase)
+	if err != nil {
+		return nil, err
+	}
+	info, err := e.open(secret)
+	if err != nil {
+		return nil, err
+	}
+	return parsePKCS8(info)
 }
 
 // checkKDF refuses what x/crypto cannot open, or only after minutes, before
@@ -204,7 +258,7 @@ func matching(raw any, pub keys.PublicKey, comment string) (*PrivateKey, error) 
 		return nil, err
 	}
 	if k.pub != pub {
-		return nil, fmt.Errorf("%w: its private part does not belong to its public part", ErrMalformed)
+		return nil, errHalves
 	}
 	k.comment = comment
 	return k, nil
@@ -214,8 +268,6 @@ func fromRaw(raw crypto.PrivateKey) (*PrivateKey, error) {
 	switch key := raw.(type) {
 	case *ed25519.PrivateKey:
 		return newEd25519(*key)
-	case ed25519.PrivateKey:
-		return newEd25519(key)
 	case *rsa.PrivateKey:
 		return newRSA(key)
 	}

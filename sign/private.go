@@ -4,7 +4,6 @@ import (
 	"crypto"
 	"crypto/ed25519"
 	"crypto/rsa"
-	"encoding/pem"
 	"errors"
 	"fmt"
 	"io"
@@ -109,33 +108,9 @@ func rsaPublic(n, e *big.Int) (keys.PublicKey, error) {
 func (k PrivateKey) Public() keys.PublicKey { return k.pub }
 
 // Comment returns the comment of the file that k was parsed from. It is empty for
-// an encrypted file, whose comment is encrypted too, and for PEM files of other
-// kinds, which have none.
+// an encrypted file, whose comment is encrypted too, and for PKCS files, which have
+// none.
 func (k PrivateKey) Comment() string { return k.comment }
-
-// MarshalOpenSSH returns k, with its secret, as an OpenSSH private key file. With
-// an empty passphrase it is not encrypted, else with aes256-ctr and 16 rounds of
-// bcrypt.
-func (k PrivateKey) MarshalOpenSSH(comment string, passphrase []byte) ([]byte, error) {
-	if k.secret == nil {
-		return nil, errNoKey
-	}
-	var block *pem.Block
-	var err error
-	if len(passphrase) == 0 {
-		block, err = ssh.MarshalPrivateKey(k.secret(), comment)
-	} else {
-		block, err = ssh.MarshalPrivateKeyWithPassphrase(k.secret(), comment, passphrase)
-	}
-	if err != nil {
-		return nil, fmt.Errorf("sign: %w", err)
-	}
-	file := pem.EncodeToMemory(block)
-	if len(file) > MaxFileSize {
-		return nil, fmt.Errorf("sign: the comment is too long: a key file has at most %d bytes", MaxFileSize)
-	}
-	return file, nil
-}
 
 // String returns the node id, and no secret.
 func (k PrivateKey) String() string {
@@ -154,7 +129,7 @@ func (k PrivateKey) Format(f fmt.State, _ rune) { io.WriteString(f, k.String()) 
 // LogValue implements slog.LogValuer with String.
 func (k PrivateKey) LogValue() slog.Value { return slog.StringValue(k.String()) }
 
-var errNoText = errors.New("sign: a private key is not encoded as text or JSON (MarshalOpenSSH writes it)")
+var errNoText = errors.New("sign: a private key is not encoded as text or JSON (its Marshal methods write key files)")
 
 // MarshalText always fails.
 func (k PrivateKey) MarshalText() ([]byte, error) { return nil, errNoText }

@@ -1,5 +1,5 @@
 // Package sign holds the private half of hearsay's identities: the Signer
-// interface, and private keys that are read from OpenSSH files.
+// interface, and private keys that are read from OpenSSH and PKCS files.
 //
 // A [Signer] makes SSHSIG signatures (OpenSSH's PROTOCOL.sshsig, hash "sha256")
 // and nothing else, so no signature of a node key can pass for an SSH login.
@@ -8,8 +8,8 @@
 // "rsa-sha2-512" (RFC 8332), PKCS #1 v1.5.
 //
 // A [PrivateKey] prints redacted for every verb of fmt and in slog, and refuses
-// to be encoded as text or JSON. The secret leaves through
-// [PrivateKey.MarshalOpenSSH] only.
+// to be encoded as text or JSON. The secret leaves only through
+// [PrivateKey.MarshalOpenSSH], [PrivateKey.MarshalPKCS8] and [PrivateKey.MarshalPKCS1].
 package sign
 
 import (

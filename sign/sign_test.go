@@ -45,7 +45,10 @@ func readFile(t testing.TB, name string) []byte {
 
 func public(t testing.TB, name string) keys.PublicKey {
 	t.Helper()
-	k, _, err := keys.ParseAuthorizedKey(readFile(t, name+".pub"))
+	if !strings.HasSuffix(name, "_public") {
+		name += ".pub"
+	}
+	k, _, err := keys.ParsePublicFile(readFile(t, name))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,0 +1,63 @@
+package sign
+
+import (
+	"bytes"
+	"encoding/pem"
+	"errors"
+	"os"
+	"path/filepath"
+	"testing"
+)
+
+// FuzzParseEncrypted wants no panic and no cost beyond the bounds. The key derivation
+// itself is left out, so that what is behind it is reached too.
+func FuzzParseEncrypted(f *testing.F) {
+	files, err := filepath.Glob("../testdata/keys/*_pkcs8enc*")
+	if err != nil || len(files) < 5 {
+		f.Fatalf("seeds: %v, %v", files, err)
+	}
+	for _, name := range files {
+		file, err := os.ReadFile(name)
+		if err != nil {
+			f.Fatal(err)
+		}
+		block, _ := pem.Decode(file)
+		f.Add(block.Bytes)
+	}
+	f.Fuzz(func(t *testing.T, der []byte) {
+		e, err := parseEncrypted(der)
+		if err != nil {
+			if e != nil || !errors.Is(err, ErrMalformed) {
+				t.Fatalf("%v, %v", e, err)
+			}
+			return
+		}
+		e.derive = func(_ []byte, size int) ([]byte, error) { return make([]byte, size), nil }
+		if info, err := e.open(nil); err == nil {
+			parsePKCS8(info)
+		} else if !errors.Is(err, ErrWrongPassphrase) {
+			t.Fatal(err)
+		}
+	})
+}
+
+func TestSealedOpens(t *testing.T) {
+	for _, n := range []int{2, 15, 16, 17, 48, 1200} {
+		body := bytes.Repeat([]byte{5}, n)
+		info := append([]byte{0x30, 0x82, byte(n >> 8), byte(n)}, body...)
+		if n < 128 {
+			info = append([]byte{0x30, byte(n)}, body...)
+		}
+		der, err := seal(info, []byte("a horse"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		e, err := parseEncrypted(der)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, err := e.open([]byte("a horse")); err != nil || !bytes.Equal(got, info) {
+			t.Errorf("%d bytes: %x, %v", n, got, err)
+		}
+	}
+}
