@@ -108,7 +108,7 @@ func (r *Replica) readmit() {
 		frontier := a.frontier
 		r.mu.Unlock()
 		if now {
-			r.models.admit(id, frontier)
+			r.models.admit(id)
 		} else {
 			r.models.withdraw(id, Notice{Kind: Retracted, Ref: frontier, N: frontier.Seq, Reason: "the author's key was withdrawn"})
 		}

@@ -32,6 +32,9 @@ func (r *Replica) currentLocked(now time.Time) (bool, string) {
 			continue
 		}
 		alive++
+		if a.doubt != nil {
+			return false, fmt.Sprintf("%v has signed a second history, and where it begins is being looked for", id)
+		}
 		w := a.word
 		if seq := w.head.Ref().Seq; a.frontier.Seq < seq {
 			return false, fmt.Sprintf("%v has written up to seq %d, and %d is here", id, seq, a.frontier.Seq)

@@ -151,10 +151,14 @@ func (g *guard) peerAnswered(name string) {
 func (g *guard) peerClaims(seq uint64) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if !g.open && seq > g.claim {
-		g.claim, g.claimed = seq, g.r.cfg.Now()
-		g.notifyLocked()
+	if g.open || seq <= g.claim {
+		return
 	}
+	g.claim = seq
+	if g.claimed.IsZero() { // a claim that rises gets no more time
+		g.claimed = g.r.cfg.Now()
+	}
+	g.notifyLocked()
 }
 
 // foreignOwn is called when a verified update of our own key came from elsewhere that
@@ -169,6 +173,18 @@ func (g *guard) foreignOwn() {
 	}
 }
 
+// news reports whether a head of our own key may tell something: that another node is
+// alive with it, or that it has written more than this store has.
+func (g *guard) news(issued, seq uint64) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.elsewhere != nil {
+		return false
+	}
+	alive := instant(issued).After(g.opened) && g.r.issued.foreign(issued)
+	return alive || seq > max(g.signed, g.r.ownFrontier().Seq)
+}
+
 // ownHead is called with a verified head of our own key that we did not sign since we
 // opened. If it was signed since then, or says what the store does not, another node
 // is at work with this key.
@@ -179,7 +195,7 @@ func (g *guard) ownHead(h *wire.Head, frontier uint64, same bool) {
 	switch {
 	case !same:
 		g.stopLocked(fmt.Errorf("%w (it has signed another update with seq %d)", ErrWritesElsewhere, seq))
-	case instant(h.Issued()).After(g.opened):
+	case instant(h.Issued()).After(g.opened) && g.r.issued.foreign(h.Issued()):
 		g.stopLocked(ErrWritesElsewhere)
 	case seq > frontier && g.open:
 		g.stopLocked(fmt.Errorf("%w (it has written up to seq %d, this store has %d: was it restored from a backup?)", ErrWritesElsewhere, seq, frontier))

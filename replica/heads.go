@@ -112,7 +112,7 @@ func (r *Replica) loadHeads() error {
 		}
 		r.authorLocked(rec.Author, key).word = r.newWord(h, nil)
 		if rec.Author == r.self {
-			r.issued.last = []uint64{h.Issued()}
+			r.issued.last, r.issued.floor = []uint64{h.Issued()}, h.Issued()
 		}
 	}
 	return nil
@@ -131,6 +131,9 @@ func (r *Replica) newWord(h *wire.Head, before *word) *word {
 
 // precheckHead drops, without a look at the signature, what is no news.
 func (r *Replica) precheckHead(u *wire.UnverifiedHead, from source) (done bool) {
+	if u.Author() == r.self && r.cfg.Signer != nil {
+		return !r.guard.news(u.Issued(), u.Ref().Seq)
+	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	a := r.authors[u.Author()]
@@ -138,14 +141,10 @@ func (r *Replica) precheckHead(u *wire.UnverifiedHead, from source) (done bool) 
 	switch {
 	case instant(u.Issued()).After(now.Add(r.cfg.MaxSkew)):
 		return true
-	case u.Author() == r.self && r.issued.has(u.Issued()):
-		return true
 	case a == nil:
 		return r.fullLocked(u.Author())
 	case a.cut != nil || !a.admitted:
 		return true
-	case u.Author() == r.self:
-		return false
 	case a.word == nil:
 		return false
 	case a.word.print == u.Fingerprint():
@@ -156,7 +155,7 @@ func (r *Replica) precheckHead(u *wire.UnverifiedHead, from source) (done bool) 
 	case u.Issued() <= a.word.head.Issued() || u.Ref().Seq < a.word.head.Ref().Seq:
 		return true
 	}
-	return !a.word.pace.AllowN(now, 1)
+	return a.word.pace.TokensAt(now) < 1
 }
 
 // takeHead keeps a verified head if it is the newest. It moves no frontier; if it
@@ -175,6 +174,7 @@ func (r *Replica) takeHead(h *wire.Head, from []source) {
 		return
 	}
 	a.word = r.newWord(h, w)
+	a.word.pace.AllowN(r.now(), 1)
 	for _, s := range from {
 		a.word.hear(s, id)
 	}
@@ -364,8 +364,9 @@ func (r *Replica) signHead(frontier wire.Ref) error {
 
 // issued is the own author's heads of late, to know them when they come back.
 type issued struct {
-	mu   sync.Mutex // guards last
-	last []uint64   // ascending
+	mu    sync.Mutex // guards the fields below
+	last  []uint64   // ascending
+	floor uint64     // up to here, one that is not in last may be ours as well
 }
 
 const maxIssued = 256
@@ -380,15 +381,16 @@ func (i *issued) next(now time.Time) uint64 {
 	}
 	i.last = append(i.last, t)
 	if len(i.last) > maxIssued {
+		i.floor = max(i.floor, i.last[len(i.last)-maxIssued-1])
 		i.last = slices.Delete(i.last, 0, len(i.last)-maxIssued)
 	}
 	return t
 }
 
-// has reports whether we signed a head issued then.
-func (i *issued) has(t uint64) bool {
+// foreign reports whether a head of our key issued then is surely not one of ours.
+func (i *issued) foreign(t uint64) bool {
 	i.mu.Lock()
 	defer i.mu.Unlock()
-	_, ok := slices.BinarySearch(i.last, t)
-	return ok
+	_, ours := slices.BinarySearch(i.last, t)
+	return t > i.floor && !ours
 }

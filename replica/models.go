@@ -49,7 +49,9 @@ type folded struct {
 	seq    uint64
 	parked map[uint64]uint64 // seq → time, at most maxParked of them, the earliest-dated
 	// later is the earliest time of the parked updates that did not fit, 0 if all do.
-	later uint64
+	later  uint64
+	rest   time.Time // before it, the later ones are not looked for again
+	pushed int       // entries in the heap since it was compact, or a few more
 }
 
 type parkedUpdate struct {
@@ -108,8 +110,9 @@ func (r *Replica) Mount(channel string, model Model) (unmount func(), err error)
 	}, nil
 }
 
-// replayLocked folds everything that counts now into the given models.
-func (m *models) replayLocked(mounts map[string]Model) error {
+// replayLocked folds everything that counts now into the given models, as far as it
+// can be read.
+func (m *models) replayLocked(mounts map[string]Model) (short error) {
 	for id, f := range m.folded {
 		err := m.r.eachEntry(id, 0, f.seq, func(run *wire.Run, i int) {
 			model := mounts[run.Entries()[i].Channel]
@@ -118,10 +121,10 @@ func (m *models) replayLocked(mounts map[string]Model) error {
 			}
 		})
 		if err != nil {
-			return err
+			short = errors.Join(short, err)
 		}
 	}
-	return nil
+	return short
 }
 
 // holds reports whether the author's update of that seq and time is parked.
@@ -273,10 +276,28 @@ func (m *models) holdLocked(f *folded, id keys.NodeID, seq, at uint64) {
 		}
 		heap.Push(&m.due, parkedUpdate{at, id, 0})
 	}
+	if f.pushed++; f.pushed > 4*maxParked {
+		m.compactLocked()
+	}
 	select {
 	case m.changed <- struct{}{}:
 	default:
 	}
+}
+
+// compactLocked drops what is not held any more from the heap.
+func (m *models) compactLocked() {
+	m.due = m.due[:0]
+	for id, f := range m.folded {
+		for seq, at := range f.parked {
+			m.due = append(m.due, parkedUpdate{at, id, seq})
+		}
+		if f.later != 0 {
+			m.due = append(m.due, parkedUpdate{f.later, id, 0})
+		}
+		f.pushed = len(f.parked)
+	}
+	heap.Init(&m.due)
 }
 
 // parkedLoop folds parked updates when their time comes.
@@ -302,6 +323,8 @@ func (m *models) foldDue() time.Duration {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	limit := m.limit()
+	var put []parkedUpdate // due, and read again later
+	wait := lookAgain
 	for len(m.due) > 0 && m.due[0].time <= limit {
 		p := heap.Pop(&m.due).(parkedUpdate)
 		f := m.folded[p.author]
@@ -309,6 +332,11 @@ func (m *models) foldDue() time.Duration {
 			continue
 		}
 		if p.seq == 0 {
+			if f.later == p.time && time.Now().Before(f.rest) {
+				put = append(put, p)
+				wait = min(wait, time.Until(f.rest))
+				continue
+			}
 			if f.later == p.time {
 				m.findLaterLocked(f, p, limit)
 			}
@@ -318,10 +346,13 @@ func (m *models) foldDue() time.Duration {
 		}
 		m.postLocked(p.author, f)
 	}
-	if len(m.due) == 0 {
-		return lookAgain
+	if len(m.due) > 0 {
+		wait = min(wait, time.Duration(min(m.due[0].time-limit, math.MaxInt64)))
 	}
-	return min(lookAgain, time.Duration(min(m.due[0].time-limit, math.MaxInt64)))
+	for _, p := range put {
+		heap.Push(&m.due, p)
+	}
+	return wait
 }
 
 // findLaterLocked reads the author's log again for the parked updates that were
@@ -329,7 +360,9 @@ func (m *models) foldDue() time.Duration {
 func (m *models) findLaterLocked(f *folded, p parkedUpdate, limit uint64) {
 	from := f.later
 	f.later = 0
+	began := time.Now()
 	m.foldStoredLocked(f, p.author, 0, f.seq, from, limit)
+	f.rest = time.Now().Add(rebuildRest * time.Since(began))
 }
 
 // foldStoredLocked folds the stored updates after < seq <= last that are dated at or
@@ -341,21 +374,22 @@ func (m *models) foldStoredLocked(f *folded, id keys.NodeID, after, last, from, 
 		}
 	})
 	if err != nil {
-		m.r.trouble("read parked updates of "+id.String(), err)
+		m.short(id, err)
 	}
 }
 
 // admit brings an author in that has stored updates: any interleaving gives
 // the same state, so nothing needs to be rebuilt.
-func (m *models) admit(id keys.NodeID, frontier wire.Ref) {
-	if err := m.catchUp(id, frontier); err != nil {
-		m.r.trouble("read updates of "+id.String(), err)
+func (m *models) admit(id keys.NodeID) {
+	if err := m.catchUp(id); err != nil {
+		m.short(id, err)
 	}
 }
 
-func (m *models) catchUp(id keys.NodeID, frontier wire.Ref) error {
+func (m *models) catchUp(id keys.NodeID) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	frontier := m.r.frontier(id)
 	delete(m.out, id)
 	if m.folded[id] != nil {
 		return nil
@@ -366,10 +400,13 @@ func (m *models) catchUp(id keys.NodeID, frontier wire.Ref) error {
 	due := m.rebuilds.status() != nil // it may be to take this author out, and will fold it
 	defer m.postLocked(id, f)
 	return m.r.eachEntry(id, 0, frontier.Seq, func(run *wire.Run, i int) {
-		if !due {
+		switch at := run.Entries()[i].Time; {
+		case !due:
 			m.admitEntryLocked(f, run, i, limit)
-		} else if run.Entries()[i].Time > limit {
+		case at > limit:
 			m.parkLocked(f, run, i)
+		default:
+			m.newest = max(m.newest, at)
 		}
 	})
 }

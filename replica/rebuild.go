@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/hearsaynet/hearsay/keys"
+	"github.com/hearsaynet/hearsay/replica/wire"
 )
 
 // rebuildRest is how long the models are left in peace after a rebuild, in multiples
@@ -100,17 +101,49 @@ func (m *models) rebuild() map[keys.NodeID]Notice {
 	for _, model := range m.mounts {
 		model.Reset()
 	}
-	if err := m.replayLocked(m.mounts); err != nil {
-		m.r.trouble("rebuild the models", err)
-	}
+	err := m.replayLocked(m.mounts)
 	for _, model := range m.mounts {
 		rebuilt(model)
 	}
 	b.mu.Lock()
+	defer b.mu.Unlock()
 	b.running, b.took = false, time.Since(began)
-	b.since = m.r.now() // of what came meanwhile
-	b.mu.Unlock()
-	return notices
+	if err == nil {
+		b.since = m.r.now() // of what came meanwhile
+		return notices
+	}
+	m.r.trouble("rebuild the models", err)
+	m.rebuildAgainLocked(notices)
+	return nil
+}
+
+// rebuildAgainLocked puts a rebuild off that the store cut short: rebuilds.mu is held.
+func (m *models) rebuildAgainLocked(notices map[keys.NodeID]Notice) {
+	b := &m.rebuilds
+	for id, n := range b.due {
+		n.N += notices[id].N
+		notices[id] = n
+	}
+	b.due = notices
+	time.AfterFunc(storeRetryMax, func() {
+		select {
+		case b.wake <- struct{}{}:
+		default:
+		}
+	})
+}
+
+// short is called when stored updates could not be read on their way into the models,
+// which lack them until a rebuild.
+func (m *models) short(id keys.NodeID, err error) {
+	m.r.trouble("read updates of "+id.String(), err)
+	b := &m.rebuilds
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if len(b.due) == 0 {
+		b.since = m.r.now()
+	}
+	m.rebuildAgainLocked(map[keys.NodeID]Notice{id: {Kind: Failed, Ref: wire.Ref{Author: id}, Reason: "its updates have been read again"}})
 }
 
 // withdraw takes an author out of the models, which follow with a rebuild.

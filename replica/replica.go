@@ -249,7 +249,7 @@ func (r *Replica) load(ctx context.Context) error {
 	for _, a := range r.authors {
 		a.admitted = r.lookupAdmitted(ctx, a.id, true)
 		if a.admitted {
-			if err := r.models.catchUp(a.id, a.frontier); err != nil {
+			if err := r.models.catchUp(a.id); err != nil {
 				return fmt.Errorf("replica: open topic %q: %w", r.cfg.Topic, err)
 			}
 		}
