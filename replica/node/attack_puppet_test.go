@@ -304,13 +304,13 @@ func reaches(t *testing.T, api node.API, id keys.NodeID, seq uint64) {
 	eventually(t, fmt.Sprintf("update %d of %v is there", seq, id), func() bool { return authorAt(t, api, id).Seq == seq })
 }
 
-// explains checks what is said of an update.
+// explains waits until that is said of an update.
 func explains(t *testing.T, api node.API, id keys.NodeID, seq uint64, want replica.State) {
 	t.Helper()
-	x, err := api.Explain(t.Context(), id, seq)
-	if err != nil || x.State != want || x.Reason == "" {
-		t.Errorf("update %d is explained as %q: %q (%v), want %q", seq, x.State, x.Reason, err, want)
-	}
+	eventually(t, fmt.Sprintf("update %d of %v is explained as %s", seq, id, want), func() bool {
+		x, err := api.Explain(t.Context(), id, seq)
+		return err == nil && x.State == want && x.Reason != ""
+	})
 }
 
 func proofs(t *testing.T, api node.API) (all []*wire.Proof) {
