@@ -45,6 +45,7 @@ func TestAttack(t *testing.T) {
 		"race":             attackRace,
 		"handle-remap":     attackHandleRemap,
 		"config-split":     attackConfigSplit,
+		"erase-by-relay":   attackErase,
 	} {
 		t.Run(name, attack)
 	}

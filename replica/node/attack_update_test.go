@@ -280,6 +280,30 @@ func attackBadCopy(t *testing.T) {
 	blamesOnly(t, n, bad...)
 }
 
+// attackErase: a relay leaves out a change, and sends its size and digest instead.
+func attackErase(t *testing.T) {
+	n := up(t, "n", node.Options{AnyKey: true})
+	x := wiretest.NewAuthor("x")
+	runs := history(x, "v", x.Start(), 2, 1)
+	whole, err := wire.ParseHeader(runs[1].Headers()[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	erased := x.Run(node.DefaultTopic, runs[0].End(), wire.Entry{Time: whole.Time, Kind: whole.Kind, Channel: whole.Channel,
+		Absent: true, Size: whole.Size, Digest: whole.Digest})
+	if erased.End() != runs[1].End() {
+		t.Fatal("leaving out the change makes another update of it")
+	}
+	relay := play(t, n)
+	relay.tell(x, runs[0], erased)
+	explains(t, n, x.ID(), 2, replica.StateRefused)
+	reaches(t, n, x.ID(), 1)
+	play(t, n).tell(x, runs[1])
+	waitValue(t, n, "k2", "v")
+	explains(t, n, x.ID(), 2, replica.StateApplied)
+	blamesOnly(t, n)
+}
+
 // attackRace: one run from eight peers at once.
 func attackRace(t *testing.T) {
 	n := up(t, "n", node.Options{AnyKey: true})
