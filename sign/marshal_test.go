@@ -53,7 +53,6 @@ func TestMarshalPKCS8(t *testing.T) {
 		{"ed25519", "", "-----BEGIN PRIVATE KEY-----"},
 		{"rsa2048", "", "-----BEGIN PRIVATE KEY-----"},
 		{"ed25519", "another horse", "-----BEGIN ENCRYPTED PRIVATE KEY-----"},
-		{"rsa2048", "another horse", "-----BEGIN ENCRYPTED PRIVATE KEY-----"},
 	} {
 		k := parse(t, tt.name)
 		file, err := k.MarshalPKCS8([]byte(tt.pass))
@@ -67,9 +66,6 @@ func TestMarshalPKCS8(t *testing.T) {
 		mustSign(t, back)
 		if tt.pass == "" {
 			continue
-		}
-		if _, err := sign.Parse(file, answer("x")); !errors.Is(err, sign.ErrWrongPassphrase) {
-			t.Errorf("%s: a wrong passphrase: %v", tt.name, err)
 		}
 		if again, _ := k.MarshalPKCS8([]byte(tt.pass)); string(again) == string(file) {
 			t.Errorf("%s: two encrypted files are the same", tt.name)
@@ -122,6 +118,10 @@ func TestParsePublic(t *testing.T) {
 		if err != nil || k != public(t, tt.public) || comment != tt.comment {
 			t.Errorf("%s: %v, %q, %v", tt.file, k, comment, err)
 		}
+	}
+	other := edited(t, "ed25519_passphrase", func(f *opensshFile) { f.Cipher = "aes128-gcm@openssh.com" })
+	if k, _, err := sign.ParsePublic(other, nil); err != nil || k != public(t, "ed25519_passphrase") {
+		t.Errorf("a cipher that Parse cannot open: %v, %v", k, err)
 	}
 	for _, name := range []string{"ecdsa", "rsa1024", "dsa_pkcs8"} {
 		if k, _, err := sign.ParsePublic(readFile(t, name), mustNotAsk(t)); !errors.Is(err, keys.ErrNotAdmitted) || !k.IsZero() {

@@ -45,20 +45,25 @@ var errHalves = fmt.Errorf("%w: its private part does not belong to its public p
 // passphrase (PROTOCOL.key, section 1), unchecked against the private one; for other
 // encrypted files passphrase is called as by Parse. The errors are Parse's.
 func ParsePublic(file []byte, passphrase func() ([]byte, error)) (k keys.PublicKey, comment string, err error) {
-	private, err := parse(file, nil)
-	if errors.Is(err, ErrPassphraseNeeded) {
-		if block, _ := onlyBlock(file); block.Type == pemOpenSSH {
-			env, err := parseEnvelope(block.Bytes)
-			if err != nil {
-				return keys.PublicKey{}, "", fmt.Errorf("sign: %w", err)
-			}
+	k, comment, err = parsePublic(file, passphrase)
+	if err != nil {
+		return keys.PublicKey{}, "", fmt.Errorf("sign: %w", err)
+	}
+	return k, comment, nil
+}
+
+func parsePublic(file []byte, passphrase func() ([]byte, error)) (keys.PublicKey, string, error) {
+	block, err := onlyBlock(file)
+	if err == nil && block.Type == pemOpenSSH && len(block.Headers) == 0 {
+		env, err := parseEnvelope(block.Bytes)
+		if err == nil && env.Cipher != "none" {
 			k, err := keys.ParsePublicKey(env.Public)
 			return k, "", err
 		}
-		private, err = parse(file, passphrase)
 	}
+	private, err := parse(file, passphrase)
 	if err != nil {
-		return keys.PublicKey{}, "", fmt.Errorf("sign: %w", err)
+		return keys.PublicKey{}, "", err
 	}
 	return private.pub, private.comment, nil
 }

@@ -1,44 +1,47 @@
 package main
 
 import (
-	"errors"
+	"bytes"
+	"context"
 	"fmt"
 	"io"
 	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
-	"golang.org/x/crypto/ssh"
 
 	"github.com/hearsaynet/hearsay/keys"
 	"github.com/hearsaynet/hearsay/sign"
 )
 
 func newKeyCmd(a *app) *cobra.Command {
-	cmd := &cobra.Command{Use: "key", Short: "Look at a key file"}
+	cmd := &cobra.Command{Use: "key", Short: "Look at key files and convert them"}
 	group(cmd)
 	asJSON := false
 	show := &cobra.Command{
 		Use:   "show FILE|-",
 		Short: "Print a key's kind, bits, id, fingerprint and comment",
-		Long: `Prints what there is to know of a public or private key file. The passphrase of an
-encrypted one is not needed.`,
+		Long: `Prints what there is to know of a public or private key file, in whatever format. An
+encrypted OpenSSH file needs no passphrase, as its public half is in the clear.`,
 		Args: takes(1, 1),
-		RunE: func(_ *cobra.Command, args []string) error { return a.keyShow(args[0], asJSON) },
+		RunE: func(cmd *cobra.Command, args []string) error { return a.keyShow(cmd.Context(), args[0], asJSON) },
 	}
 	show.Flags().BoolVar(&asJSON, "json", false, "print one JSON object")
-	cmd.AddCommand(&cobra.Command{
+	id := &cobra.Command{
 		Use:   "id FILE|-",
 		Short: "Print a key's node id",
 		Long:  "Prints the node id of a public or private key file, alone.",
 		Args:  takes(1, 1),
-		RunE:  func(_ *cobra.Command, args []string) error { return a.keyID(args[0]) },
-	}, show)
+		RunE:  func(cmd *cobra.Command, args []string) error { return a.keyID(cmd.Context(), args[0]) },
+	}
+	a.keyAccess.add(show.Flags())
+	a.keyAccess.add(id.Flags())
+	cmd.AddCommand(id, show, newKeyConvertCmd(a))
 	return cmd
 }
 
-func (a *app) keyID(name string) error {
-	k, _, err := a.readPublic(name)
+func (a *app) keyID(ctx context.Context, name string) error {
+	k, _, err := a.readPublic(ctx, name)
 	if err != nil {
 		return err
 	}
@@ -48,8 +51,8 @@ func (a *app) keyID(name string) error {
 	})
 }
 
-func (a *app) keyShow(name string, asJSON bool) error {
-	k, comment, err := a.readPublic(name)
+func (a *app) keyShow(ctx context.Context, name string, asJSON bool) error {
+	k, comment, err := a.readPublic(ctx, name)
 	if err != nil {
 		return err
 	}
@@ -77,41 +80,25 @@ func (a *app) keyShow(name string, asJSON bool) error {
 func kindOf(k keys.PublicKey) string { return strings.TrimPrefix(k.Type(), "ssh-") }
 
 // readPublic reads the public half of a public or private key file.
-func (a *app) readPublic(name string) (keys.PublicKey, string, error) {
+func (a *app) readPublic(ctx context.Context, name string) (keys.PublicKey, string, error) {
 	text, err := a.readKeyFile(name)
 	if err != nil {
 		return keys.PublicKey{}, "", err
 	}
-	k, comment, err := parsePublic(text)
+	k, comment, err := a.parsePublic(ctx, text)
 	if err != nil {
 		return keys.PublicKey{}, "", fmt.Errorf("%s: %w", name, err)
 	}
 	return k, comment, nil
 }
 
-func parsePublic(text []byte) (keys.PublicKey, string, error) {
-	private, err := sign.Parse(text, nil)
-	switch {
-	case err == nil:
-		return private.Public(), private.Comment(), nil
-	case errors.Is(err, sign.ErrPassphraseNeeded):
-		k, err := publicHalf(text)
-		return k, "", err
-	case len(text) > 0 && text[0] == '-':
-		return keys.PublicKey{}, "", err
+// parsePublic asks for a passphrase only where the public half is encrypted too.
+func (a *app) parsePublic(ctx context.Context, text []byte) (keys.PublicKey, string, error) {
+	k, comment, err := keys.ParsePublicFile(text)
+	if err == nil || !bytes.Contains(text, []byte("PRIVATE KEY-----")) {
+		return k, comment, err
 	}
-	return keys.ParseAuthorizedKey(text)
-}
-
-// publicHalf reads what stands in the clear in an encrypted OpenSSH file
-// (PROTOCOL.key, section 1).
-func publicHalf(text []byte) (keys.PublicKey, error) {
-	_, err := ssh.ParseRawPrivateKey(text)
-	encrypted, ok := errors.AsType[*ssh.PassphraseMissingError](err)
-	if !ok || encrypted.PublicKey == nil {
-		return keys.PublicKey{}, fmt.Errorf("no public half in it: %w", err)
-	}
-	return keys.ParsePublicKey(encrypted.PublicKey.Marshal())
+	return sign.ParsePublic(text, a.openPassphrase(ctx))
 }
 
 func (a *app) readKeyFile(name string) ([]byte, error) {

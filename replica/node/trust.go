@@ -8,11 +8,11 @@ import (
 	"github.com/hearsaynet/hearsay/keys/dir"
 )
 
-// Trust admits the key in pub, an authorized_keys line, as an author in the data
-// directory at path ("" is DefaultDir's), which is made if it is not there. added
-// tells whether it was new. A node that runs there follows within a second.
+// Trust admits the key in pub, a public key file that keys.ParsePublicFile reads, as an
+// author in the data directory at path ("" is DefaultDir's), which is made if it is not
+// there. added tells whether it was new. A node that runs there follows within a second.
 func Trust(path string, pub []byte) (id keys.NodeID, added bool, err error) {
-	key, comment, err := keys.ParseAuthorizedKey(pub)
+	key, comment, err := keys.ParsePublicFile(pub)
 	if err != nil {
 		return id, false, fmt.Errorf("node: trust: %w", err)
 	}
