@@ -9,6 +9,7 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
+	"strings"
 
 	"golang.org/x/crypto/ssh"
 
@@ -143,6 +144,7 @@ type envelope struct {
 	Cipher, KDF, KDFOptions string
 	Keys                    uint32
 	Public, Private         []byte
+	Tag                     []byte `ssh:"rest"` // of an authenticating cipher
 }
 
 const opensshMagic = "openssh-key-v1\x00"
@@ -177,7 +179,7 @@ func parseOpenSSH(file, body []byte, passphrase func() ([]byte, error)) (*Privat
 func parseEnvelope(body []byte) (envelope, error) {
 	rest, ok := bytes.CutPrefix(body, []byte(opensshMagic))
 	var env envelope
-	if !ok || ssh.Unmarshal(rest, &env) != nil { // refuses trailing bytes
+	if !ok || ssh.Unmarshal(rest, &env) != nil || len(env.Tag) > 0 && !strings.Contains(env.Cipher, "@") {
 		return envelope{}, fmt.Errorf("%w: not openssh-key-v1, damaged or cut short", ErrMalformed)
 	}
 	if env.Keys != 1 {

@@ -215,6 +215,8 @@ func TestParseRefusesOpenSSH(t *testing.T) {
 		{"no keys", "ed25519", func(f *opensshFile) { f.Keys = 0 }, sign.ErrMalformed},
 		{"two keys", "ed25519", func(f *opensshFile) { f.Keys = 2 }, sign.ErrMalformed},
 		{"trailing byte", "ed25519", func(f *opensshFile) { f.Rest = []byte{0} }, sign.ErrMalformed},
+		{"trailing byte, encrypted", "ed25519_passphrase", func(f *opensshFile) { f.Rest = []byte{0} }, sign.ErrMalformed},
+		{"a cipher with a tag", "ed25519_passphrase", func(f *opensshFile) { f.Cipher, f.Rest = "aes256-gcm@openssh.com", make([]byte, 16) }, sign.ErrMalformed},
 		{"cut short", "ed25519", func(f *opensshFile) { f.Private = f.Private[:60] }, sign.ErrMalformed},
 		{"no private part", "ed25519", func(f *opensshFile) { f.Private = nil }, sign.ErrMalformed},
 		{"public half of another key", "ed25519", func(f *opensshFile) { f.Public = other }, sign.ErrMalformed},
