@@ -209,7 +209,7 @@ func attackConnections(t *testing.T) {
 	}
 }
 
-// attackFrames: one peer asks for everything again and again and reads nothing, one asks
+// attackFrames: one peer asks for everything without end and reads nothing, one asks
 // once and reads nothing, and one brings a crowd of authors, all of them well signed.
 func attackFrames(t *testing.T) {
 	n := up(t, "n", node.Options{AnyKey: true})
@@ -232,10 +232,8 @@ func attackFrames(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	looped := make(chan struct{})
+	defer loop.Close()
 	go func() {
-		defer close(looped)
-		defer loop.Close()
 		for nonce := uint64(1); ; nonce++ {
 			if _, err := loop.Write(wire.AppendFrame(nil, asks(nonce))); err != nil {
 				return
@@ -256,21 +254,14 @@ func attackFrames(t *testing.T) {
 		set(t, n, key, "w")
 		waitValue(t, a, key, "w")
 	}
-	<-looped
-	eventually(t, "who asks without end is refused, and nobody else", func() bool {
-		refused, linked := 0, 0
-		for _, p := range status(t, n).Peers {
-			if p.State == node.PeerRefused && strings.Contains(p.Reason, "digests at once") {
-				refused++
-			} else if p.State == node.PeerLinked {
-				linked++
-			}
-		}
-		return refused == 1 && linked == 3
-	})
 	b := up(t, "b", node.Options{AnyKey: true, Peers: []string{at(n)}})
 	waitValue(t, b, "honest 9", "w")
 	eventually(t, "the crowd is there as well", func() bool { return len(status(t, a).Authors) >= crowd+2 })
+	for _, p := range status(t, n).Peers {
+		if (*p.ID == a.ID() || *p.ID == b.ID() || *p.ID == spam.id) && p.State != node.PeerLinked {
+			t.Errorf("peer %+v, want it linked: all that it sent was well signed", p)
+		}
+	}
 }
 
 // attackHonestForwarder: relays pass on what a malicious author signed. The nodes
