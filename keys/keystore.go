@@ -11,6 +11,10 @@ import (
 // error of a Lookup means that the keystore is unavailable, and is tried again.
 var ErrUnknown = errors.New("keys: node id is not admitted")
 
+// ErrExpired is wrapped by a Lookup's error when the keystore is unavailable because
+// what it knows has expired: what it said before must not be used any more.
+var ErrExpired = errors.New("keys: what the keystore knows has expired")
+
 // Keystore answers who is admitted. It is never trusted for authenticity: a key
 // that it returns is checked against the id.
 type Keystore interface {

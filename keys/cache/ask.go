@@ -159,6 +159,9 @@ func (c *Cache) keepLocked(id keys.NodeID, got keys.Answer, asked time.Time, out
 		}
 		c.unknown[id] = time.Now().Add(c.cfg.Negative)
 		return before != nil
+	case errors.Is(got.Err, keys.ErrExpired):
+		delete(c.known, id)
+		return false
 	case got.Err != nil:
 		return false
 	}

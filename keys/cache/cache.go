@@ -4,10 +4,10 @@
 // An answer is used as it is for [Config].Fresh. After that it is used still, and asked
 // for again behind the back of who wanted it. While the keystore behind is unavailable
 // an answer is used for [Config].Outage since it was last confirmed; then the id is
-// unavailable. "Not admitted" is used for [Config].Negative and then asked for again
-// first. When the keystore behind says that it has changed, every such answer is
-// dropped, all others are asked for again, and who waits for [Cache.Changed] is told
-// when the new answers are there.
+// unavailable, as it is at once when the keystore behind says keys.ErrExpired. "Not
+// admitted" is used for [Config].Negative and then asked for again first. When the
+// keystore behind says that it has changed, every such answer is dropped, all others are
+// asked for again, and who waits for [Cache.Changed] is told when the new answers are there.
 //
 // Ids that are wanted at the same time are asked for in one request if the keystore
 // behind is a keys.Batcher, and an id that is being asked for is not asked for twice.

@@ -248,6 +248,18 @@ func TestOutage(t *testing.T) {
 	})
 }
 
+// TestExpired: an answer that has expired is no answer, whatever Outage says.
+func TestExpired(t *testing.T) {
+	k, b := testKey(t, 1), newBehind(testKey(t, 1))
+	inBubble(t, b, cache.Config{}, func(t *testing.T, c *cache.Cache) {
+		lookup(t, c, k, 0, nil)
+		b.set(func() { b.err = fmt.Errorf("the list: %w", keys.ErrExpired) })
+		time.Sleep(2 * time.Minute)
+		lookup(t, c, k, 0, nil) // and the question
+		lookup(t, c, k, 0, keys.ErrExpired)
+	})
+}
+
 func TestNegative(t *testing.T) {
 	k, b := testKey(t, 1), newBehind()
 	inBubble(t, b, cache.Config{}, func(t *testing.T, c *cache.Cache) {

@@ -1,0 +1,173 @@
+package remote
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"maps"
+	"path/filepath"
+	"time"
+
+	"github.com/hearsaynet/hearsay/keys"
+	"github.com/hearsaynet/hearsay/keys/durable"
+	"github.com/hearsaynet/hearsay/keys/roster"
+)
+
+// The files that are kept. Another signer starts anew.
+func (s *Store) fileName() string { return s.cfg.Signer.String() + ".list" }
+func (s *Store) keysName() string { return s.cfg.Signer.String() + ".keys" }
+
+// maxKeysFile bounds the keys that are kept, in bytes.
+const maxKeysFile = roster.MaxIDs * 768
+
+// restore reads the list that was kept. One that is damaged is not passed over: with it
+// the versions that were seen would be forgotten.
+func (s *Store) restore() error {
+	f, err := s.root.Open(s.fileName())
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("keys/remote: the list that was kept: %w", err)
+	}
+	defer f.Close()
+	signed, err := io.ReadAll(io.LimitReader(f, roster.MaxSize+1))
+	var l *roster.List
+	if err == nil {
+		l, err = roster.Open(signed, s.cfg.Signer)
+	}
+	if err != nil {
+		return fmt.Errorf("keys/remote: the list that was kept in %s is damaged (remove the file to believe whatever list the server offers first): %w",
+			filepath.Join(s.cfg.Dir, s.fileName()), err)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.takeLocked(l, signed)
+	s.restoreKeysLocked()
+	if time.Now().Before(l.Expires) {
+		s.first.Do(func() { close(s.ready) })
+	}
+	return nil
+}
+
+// restoreKeysLocked reads the keys that were kept. Those that are damaged are fetched again.
+func (s *Store) restoreKeysLocked() {
+	f, err := s.root.Open(s.keysName())
+	if err != nil {
+		return
+	}
+	defer f.Close()
+	lines := bufio.NewScanner(io.LimitReader(f, maxKeysFile))
+	for lines.Scan() {
+		k, _, err := keys.ParseAuthorizedKey(lines.Bytes())
+		if err != nil {
+			continue
+		}
+		if _, ok := s.admitted[k.ID()]; ok {
+			s.keys[k.ID()] = k
+		}
+	}
+}
+
+// saveKeys keeps the keys that came since it was called last.
+func (s *Store) saveKeys() {
+	s.mu.Lock()
+	var text bytes.Buffer
+	if s.unsaved {
+		for _, k := range s.keys {
+			text.WriteString(k.String() + "\n")
+		}
+	}
+	s.unsaved = false
+	s.mu.Unlock()
+	if text.Len() == 0 {
+		return
+	}
+	if err := durable.Replace(s.root, s.keysName(), text.Bytes(), 0o600); err != nil {
+		s.cfg.Log.Warn("the keys of the key server cannot be kept: after a restart they are fetched again", "dir", s.cfg.Dir, "err", err)
+	}
+}
+
+// refresh looks at the server's list once.
+func (s *Store) refresh() {
+	ctx, cancel := context.WithTimeout(s.ctx, s.cfg.Timeout)
+	defer cancel()
+	signed, etag, err := s.web.list(ctx, s.etag)
+	if err == nil && signed != nil {
+		if err = s.offer(signed); err == nil {
+			s.etag = etag
+		}
+	}
+	if s.ctx.Err() != nil {
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.noteTroubleLocked(err)
+	s.noteExpiryLocked()
+}
+
+// noteTroubleLocked says once what is wrong with the list, and once that it is over.
+func (s *Store) noteTroubleLocked(err error) {
+	switch before := s.trouble; {
+	case err == nil && before != nil:
+		s.cfg.Log.Info("the key server's list can be had again", "server", s.cfg.URL)
+	case err != nil && (before == nil || before.Error() != err.Error()):
+		s.cfg.Log.Warn("no new list from the key server", "server", s.cfg.URL, "err", err)
+	}
+	s.trouble = err
+}
+
+// offer takes a list if it is newer than the newest that was seen.
+func (s *Store) offer(signed []byte) error {
+	l, err := roster.Open(signed, s.cfg.Signer)
+	if err != nil {
+		return err
+	}
+	s.mu.Lock()
+	seen, same := s.list, bytes.Equal(signed, s.signed)
+	s.mu.Unlock()
+	switch {
+	case same:
+		return nil
+	case seen != nil && l.Version < seen.Version:
+		return fmt.Errorf("%w: the server offers list %d, and list %d was seen before", ErrRollback, l.Version, seen.Version)
+	case seen != nil && l.Version == seen.Version && !sameList(l, seen):
+		return fmt.Errorf("%w: the server offers another list %d than the one that was seen before", ErrRollback, l.Version)
+	}
+	if err := durable.Replace(s.root, s.fileName(), signed, 0o600); err != nil { // before it counts
+		return fmt.Errorf("keep the list: %w", err)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.takeLocked(l, signed)
+	return nil
+}
+
+// sameList tells two signatures over one list from two lists.
+func sameList(a, b *roster.List) bool {
+	x, errX := a.Text()
+	y, errY := b.Text()
+	return errX == nil && errY == nil && bytes.Equal(x, y)
+}
+
+// takeLocked puts l into force.
+func (s *Store) takeLocked(l *roster.List, signed []byte) {
+	s.list, s.signed, s.expired = l, signed, false
+	admitted := make(map[keys.NodeID]keys.Windows, len(l.Entries))
+	for _, e := range l.Entries {
+		admitted[e.ID] = e.Windows
+	}
+	s.admitted = admitted
+	gone := func(id keys.NodeID) bool {
+		_, ok := admitted[id]
+		return !ok
+	}
+	maps.DeleteFunc(s.keys, func(id keys.NodeID, _ keys.PublicKey) bool { return gone(id) })
+	maps.DeleteFunc(s.missing, func(id keys.NodeID, _ error) bool { return gone(id) })
+	s.notifyLocked()
+}

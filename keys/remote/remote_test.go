@@ -1,0 +1,500 @@
+package remote_test
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/hearsaynet/hearsay/keys"
+	"github.com/hearsaynet/hearsay/keys/remote"
+	"github.com/hearsaynet/hearsay/keys/roster"
+	"github.com/hearsaynet/hearsay/keys/server"
+)
+
+func TestOpenChecksItsConfig(t *testing.T) {
+	dir := t.TempDir()
+	for name, cfg := range map[string]remote.Config{
+		"no URL":          {Signer: adminID(t), Dir: dir},
+		"not http":        {URL: "ftp://x", Signer: adminID(t), Dir: dir},
+		"no host":         {URL: "http://", Signer: adminID(t), Dir: dir},
+		"a query":         {URL: "http://x/?a=b", Signer: adminID(t), Dir: dir},
+		"a password":      {URL: "http://me:secret@x/", Signer: adminID(t), Dir: dir},
+		"no signer":       {URL: "http://x", Dir: dir},
+		"no directory":    {URL: "http://x", Signer: adminID(t)},
+		"no such place":   {URL: "http://x", Signer: adminID(t), Dir: filepath.Join(dir, "none")},
+		"a broken escape": {URL: "http://x/%zz", Signer: adminID(t), Dir: dir},
+	} {
+		if s, err := remote.Open(cfg); err == nil {
+			s.Close()
+			t.Errorf("%s is taken", name)
+		}
+	}
+}
+
+func TestAdmitsWhomTheListNames(t *testing.T) {
+	inBubble(t, func(t *testing.T, b *bench) {
+		k, other := publicKey(t, 1), publicKey(t, 2)
+		l := listOf(t, 3, k, publicKey(t, 3))
+		b.offer(sealed(t, adminKey, l), k, other, publicKey(t, 3))
+		s := b.open()
+		defer s.Close()
+		wantAdmitted(t, s, k)
+		wantUnknown(t, s, other) // the server has its key, and that means nothing
+		wantAdmitted(t, s, k)
+		if n := b.count("POST"); n != 1 {
+			t.Errorf("keys are fetched %d times, want once", n)
+		}
+		ids, err := s.List(t.Context())
+		want := []keys.NodeID{k.ID(), publicKey(t, 3).ID()}
+		slices.SortFunc(want, keys.NodeID.Compare)
+		if err != nil || !slices.Equal(ids, want) {
+			t.Errorf("List = %v, %v; want %v", ids, err, want)
+		}
+		if v, expires := s.Version(); v != 3 || !expires.Equal(l.Expires) {
+			t.Errorf("Version = %d, %v", v, expires)
+		}
+		if p := s.Problems(); len(p) != 0 {
+			t.Errorf("problems: %v", p)
+		}
+	})
+}
+
+func TestFollowsTheList(t *testing.T) {
+	inBubble(t, func(t *testing.T, b *bench) {
+		k, other := publicKey(t, 1), publicKey(t, 2)
+		b.offer(sealed(t, adminKey, listOf(t, 1, k)), k, other)
+		s := b.open()
+		defer s.Close()
+		wantAdmitted(t, s, k)
+		changed := s.Changed()
+		look()
+		if closed(changed) {
+			t.Error("Changed is closed, and nothing has changed")
+		}
+		b.offer(sealed(t, adminKey, listOf(t, 2, other)), k, other)
+		look()
+		if !closed(changed) {
+			t.Error("Changed is not closed by a new list")
+		}
+		wantUnknown(t, s, k)
+		wantAdmitted(t, s, other)
+	})
+}
+
+func TestWindowsOfTheList(t *testing.T) {
+	inBubble(t, func(t *testing.T, b *bench) {
+		k := publicKey(t, 1)
+		l := listOf(t, 1, k)
+		l.Entries[0].Windows = keys.Windows{{Before: time.Unix(1e9, 0)}}
+		b.offer(sealed(t, adminKey, l), k)
+		s := b.open()
+		defer s.Close()
+		if a, err := s.LookupAdmission(t.Context(), k.ID()); err != nil || !a.Windows.Equal(l.Entries[0].Windows) {
+			t.Errorf("LookupAdmission = %v, %v", a, err)
+		}
+	})
+}
+
+// TestUnchangedListCostsNothing counts the bytes of lists that go over the wire.
+func TestUnchangedListCostsNothing(t *testing.T) {
+	inBubble(t, func(t *testing.T, b *bench) {
+		signed := sealed(t, adminKey, listOf(t, 1, publicKey(t, 1)))
+		var mu sync.Mutex
+		answers := map[int]int{}
+		b.offer(signed)
+		inner := b.handle
+		b.set(func(w http.ResponseWriter, r *http.Request) {
+			rec := &statusWriter{ResponseWriter: w}
+			inner(rec, r)
+			mu.Lock()
+			defer mu.Unlock()
+			answers[rec.status]++
+		})
+		s := b.open()
+		for range 10 {
+			look()
+		}
+		s.Close()
+		if answers[200] != 1 || answers[304] < 9 {
+			t.Errorf("answers by status: %v; want one 200 and else 304", answers)
+		}
+	})
+}
+
+type statusWriter struct {
+	http.ResponseWriter
+	status int
+}
+
+func (w *statusWriter) WriteHeader(status int) {
+	w.status = status
+	w.ResponseWriter.WriteHeader(status)
+}
+
+func TestBatchIsOneRequest(t *testing.T) {
+	inBubble(t, func(t *testing.T, b *bench) {
+		var all []keys.PublicKey
+		var ids []keys.NodeID
+		for i := range 300 {
+			all = append(all, publicKey(t, i))
+			ids = append(ids, all[i].ID())
+		}
+		b.offer(sealed(t, adminKey, listOf(t, 1, all[:299]...)), all...)
+		s := b.open()
+		defer s.Close()
+		for i, got := range s.LookupAll(t.Context(), ids[:250]) {
+			if got.Err != nil || got.Key != all[i] {
+				t.Fatalf("answer %d: %v", i, got)
+			}
+		}
+		if n := b.count("POST"); n != 1 {
+			t.Errorf("%d requests for 250 ids, want one", n)
+		}
+		got := s.LookupAll(t.Context(), ids)
+		for i := range 299 {
+			if got[i].Err != nil || got[i].Key != all[i] {
+				t.Fatalf("answer %d: %v", i, got[i])
+			}
+		}
+		if !errors.Is(got[299].Err, keys.ErrUnknown) {
+			t.Errorf("an id that is not listed: %v", got[299])
+		}
+		if n := b.count("POST"); n != 2 {
+			t.Errorf("%d requests for 49 ids more, want one", n-1)
+		}
+	})
+}
+
+// TestOutage: what is known is answered, also after a restart, until the list expires.
+func TestOutage(t *testing.T) {
+	inBubble(t, func(t *testing.T, b *bench) {
+		k, unfetched, other := publicKey(t, 1), publicKey(t, 2), publicKey(t, 3)
+		b.offer(sealed(t, adminKey, listOf(t, 1, k, unfetched)), k, unfetched)
+		s := b.open()
+		wantAdmitted(t, s, k)
+		b.set(nil)
+		look()
+		wantAdmitted(t, s, k)
+		wantUnknown(t, s, other)
+		wantUnavailable(t, s, unfetched, "502")
+		if err := s.Close(); err != nil {
+			t.Fatal(err)
+		}
+		wantUnavailable(t, s, k, "closed")
+
+		s = b.open()
+		defer s.Close()
+		start := time.Now()
+		wantAdmitted(t, s, k)
+		wantUnknown(t, s, other)
+		if d := time.Since(start); d != 0 {
+			t.Errorf("what was kept is answered after %v", d)
+		}
+		for range 88 { // most of an hour
+			look()
+		}
+		wantAdmitted(t, s, k)
+		changed := s.Changed()
+		look()
+		look()
+		wantUnavailable(t, s, k, "list 1 expired")
+		if _, err := s.Lookup(t.Context(), other.ID()); !errors.Is(err, keys.ErrExpired) || !errors.Is(err, remote.ErrFreeze) {
+			t.Errorf("an id that is not listed: %v; want ErrExpired", err)
+		}
+		if _, err := s.List(t.Context()); !errors.Is(err, keys.ErrExpired) {
+			t.Errorf("List: %v, want ErrExpired", err)
+		}
+		if !closed(changed) {
+			t.Error("Changed is not closed by the expiry")
+		}
+		if n := strings.Count(b.log.String(), "list has expired"); n != 1 {
+			t.Errorf("the expiry is logged %d times, want once:\n%s", n, b.log)
+		}
+		b.offer(sealed(t, adminKey, listOf(t, 2, k)), k)
+		look()
+		wantAdmitted(t, s, k)
+		if p := s.Problems(); len(p) != 0 {
+			t.Errorf("problems after recovery: %v", p)
+		}
+	})
+}
+
+func TestNoListYet(t *testing.T) {
+	inBubble(t, func(t *testing.T, b *bench) {
+		k := publicKey(t, 1)
+		s := b.open()
+		defer s.Close()
+		wantUnavailable(t, s, k, "no list yet", "502")
+		b.offer(sealed(t, adminKey, listOf(t, 1, k)), k)
+		look()
+		wantAdmitted(t, s, k)
+		if n := strings.Count(b.log.String(), "level=WARN"); n != 1 || !strings.Contains(b.log.String(), "can be had again") {
+			t.Errorf("the log:\n%s", b.log)
+		}
+	})
+}
+
+func TestAttack(t *testing.T) {
+	k, other := publicKey(t, 1), publicKey(t, 2)
+	t.Run("rollback", func(t *testing.T) {
+		inBubble(t, func(t *testing.T, b *bench) {
+			old := sealed(t, adminKey, listOf(t, 4, k, other))
+			b.offer(sealed(t, adminKey, listOf(t, 5, k)), k, other)
+			s := b.open()
+			wantAdmitted(t, s, k)
+			b.offer(old, k, other)
+			look()
+			wantUnknown(t, s, other)
+			wantProblem(t, s, remote.ErrRollback)
+			s.Close()
+			s = b.open() // it holds over a restart
+			defer s.Close()
+			look()
+			wantUnknown(t, s, other)
+			wantAdmitted(t, s, k)
+			wantProblem(t, s, remote.ErrRollback)
+			if n := strings.Count(b.log.String(), "rollback"); n != 2 {
+				t.Errorf("a rollback is logged %d times, want once a run:\n%s", n, b.log)
+			}
+			b.offer(sealed(t, adminKey, listOf(t, 6, other)), k, other)
+			look()
+			wantAdmitted(t, s, other)
+		})
+	})
+	t.Run("two lists of one version", func(t *testing.T) {
+		inBubble(t, func(t *testing.T, b *bench) {
+			b.offer(sealed(t, adminKey, listOf(t, 5, k)), k, other)
+			s := b.open()
+			defer s.Close()
+			wantAdmitted(t, s, k)
+			b.offer(sealed(t, adminKey, listOf(t, 5, k, other)), k, other)
+			look()
+			wantUnknown(t, s, other)
+			wantProblem(t, s, remote.ErrRollback)
+		})
+	})
+	t.Run("freeze", func(t *testing.T) {
+		inBubble(t, func(t *testing.T, b *bench) {
+			b.offer(sealed(t, adminKey, listOf(t, 5, k)), k)
+			s := b.open()
+			defer s.Close()
+			wantAdmitted(t, s, k)
+			time.Sleep(time.Hour)
+			wantUnavailable(t, s, k, "administrator", "withholds")
+			wantUnavailable(t, s, other)
+			wantProblem(t, s, remote.ErrFreeze)
+		})
+	})
+	t.Run("a newer list that has expired", func(t *testing.T) {
+		inBubble(t, func(t *testing.T, b *bench) {
+			l := listOf(t, 6)
+			l.Issued, l.Expires = l.Issued.Add(-time.Hour), l.Issued.Add(-time.Minute)
+			b.offer(sealed(t, adminKey, listOf(t, 5, k)), k)
+			s := b.open()
+			defer s.Close()
+			wantAdmitted(t, s, k)
+			b.offer(sealed(t, adminKey, l), k)
+			look()
+			wantUnavailable(t, s, k, "list 6 expired")
+		})
+	})
+	t.Run("another signer", func(t *testing.T) {
+		inBubble(t, func(t *testing.T, b *bench) {
+			b.offer(sealed(t, thiefKey, listOf(t, 9, other)), other)
+			s := b.open()
+			defer s.Close()
+			wantUnavailable(t, s, other)
+			wantProblem(t, s, roster.ErrSigner)
+			b.offer(sealed(t, adminKey, listOf(t, 1, k)), k)
+			look()
+			wantAdmitted(t, s, k)
+		})
+	})
+	t.Run("wrong-key", func(t *testing.T) {
+		inBubble(t, func(t *testing.T, b *bench) {
+			signed := sealed(t, adminKey, listOf(t, 1, k))
+			b.offer(signed)
+			inner := b.handle
+			b.set(func(w http.ResponseWriter, r *http.Request) {
+				if r.Method == "POST" {
+					io.WriteString(w, other.String()+"\n")
+					return
+				}
+				inner(w, r)
+			})
+			s := b.open()
+			defer s.Close()
+			wantUnavailable(t, s, k, other.ID().String(), "not asked for")
+			wantUnknown(t, s, other)
+			if p := s.Problems(); len(p) != 1 || !strings.Contains(p[0].Error(), k.ID().String()) {
+				t.Errorf("problems: %v; want one that names the id", p)
+			}
+			b.offer(signed, k)
+			wantAdmitted(t, s, k)
+			if p := s.Problems(); len(p) != 0 {
+				t.Errorf("problems: %v", p)
+			}
+		})
+	})
+	t.Run("garbage", func(t *testing.T) {
+		inBubble(t, func(t *testing.T, b *bench) {
+			b.set(func(w http.ResponseWriter, _ *http.Request) {
+				io.WriteString(w, "<html>sign in to the hotel's network")
+			})
+			s := b.open()
+			defer s.Close()
+			wantUnavailable(t, s, k)
+			b.offer(sealed(t, adminKey, listOf(t, 1, k)))
+			look()
+			wantUnavailable(t, s, k, "has not got it")
+		})
+	})
+	t.Run("10 MiB", func(t *testing.T) {
+		inBubble(t, func(t *testing.T, b *bench) {
+			s := b.open()
+			defer s.Close()
+			for declared, says := range map[bool]string{true: "has 10485760 bytes", false: "more than 6291456 bytes"} {
+				b.set(func(w http.ResponseWriter, _ *http.Request) {
+					if declared {
+						w.Header().Set("Content-Length", fmt.Sprint(10<<20))
+					}
+					w.Write(make([]byte, 10<<20))
+				})
+				look()
+				wantUnavailable(t, s, k, says)
+			}
+		})
+	})
+	t.Run("a body that never ends", func(t *testing.T) {
+		inBubble(t, func(t *testing.T, b *bench) {
+			b.set(func(w http.ResponseWriter, r *http.Request) {
+				for r.Context().Err() == nil { // 10 bytes a second
+					io.WriteString(w, "0123456789")
+					w.(http.Flusher).Flush()
+					select {
+					case <-time.After(time.Second):
+					case <-r.Context().Done():
+					}
+				}
+			})
+			s := b.open()
+			defer s.Close()
+			start := time.Now()
+			wantUnavailable(t, s, k, "no list yet")
+			if d := time.Since(start); d > 10*time.Second {
+				t.Errorf("it took %v", d)
+			}
+		})
+	})
+	t.Run("no answer", func(t *testing.T) {
+		inBubble(t, func(t *testing.T, b *bench) {
+			signed := sealed(t, adminKey, listOf(t, 1, k, other))
+			b.offer(signed, k, other)
+			s := b.open()
+			defer s.Close()
+			wantAdmitted(t, s, k)
+			b.set(func(_ http.ResponseWriter, r *http.Request) {
+				io.Copy(io.Discard, r.Body)
+				<-r.Context().Done()
+			})
+			start := time.Now()
+			wantUnavailable(t, s, other, "deadline")
+			if d := time.Since(start); d != 10*time.Second {
+				t.Errorf("it took %v, want the timeout", d)
+			}
+			start = time.Now()
+			wantAdmitted(t, s, k) // meanwhile, and at once
+			if d := time.Since(start); d != 0 {
+				t.Errorf("it took %v", d)
+			}
+		})
+	})
+	t.Run("redirect", func(t *testing.T) {
+		inBubble(t, func(t *testing.T, b *bench) {
+			b.set(func(w http.ResponseWriter, r *http.Request) {
+				http.Redirect(w, r, "http://169.254.169.254/secrets", http.StatusFound)
+			})
+			s := b.open()
+			defer s.Close()
+			wantUnavailable(t, s, k, "redirects")
+			if n := b.count("GET /secrets"); n != 0 {
+				t.Error("the redirect was followed")
+			}
+		})
+	})
+}
+
+// TestDamagedFileIsNotPassedOver: else a rollback would need only a flipped bit.
+func TestDamagedFileIsNotPassedOver(t *testing.T) {
+	inBubble(t, func(t *testing.T, b *bench) {
+		b.offer(sealed(t, adminKey, listOf(t, 5, publicKey(t, 1))))
+		s := b.open()
+		s.List(t.Context())
+		look()
+		s.Close()
+		path := filepath.Join(b.cfg.Dir, adminID(t).String()+".list")
+		text, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		text[40] ^= 1
+		if err := os.WriteFile(path, text, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if s, err := remote.Open(b.cfg); err == nil || !strings.Contains(err.Error(), path) {
+			t.Errorf("Open = %v, %v; want an error that names the file", s, err)
+		}
+		b.cfg.Signer = publicKey(t, thiefKey).ID() // another signer starts anew
+		b.open().Close()
+	})
+}
+
+// TestRealServer runs the client against package server over loopback, with its own
+// transport.
+func TestRealServer(t *testing.T) {
+	dir, state, k, other := t.TempDir(), t.TempDir(), publicKey(t, 1), publicKey(t, 2)
+	if err := os.WriteFile(filepath.Join(dir, "list"), sealed(t, adminKey, listOf(t, 1, k)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	h := server.New(keys.NewMemory(k, other), filepath.Join(dir, "list"), nil)
+	defer h.Close()
+	url := serve(t, h)
+	s, err := remote.Open(remote.Config{URL: url + "/", Signer: adminID(t), Dir: state})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	wantAdmitted(t, s, k)
+	wantUnknown(t, s, other)
+}
+
+// TestCompressedAnswerIsRefused: a few bytes on the way must not become many here.
+func TestCompressedAnswerIsRefused(t *testing.T) {
+	var accepts []string
+	var mu sync.Mutex
+	url := serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		mu.Lock()
+		accepts = append(accepts, r.Header.Get("Accept-Encoding"))
+		mu.Unlock()
+		w.Header().Set("X-Long", strings.Repeat("x", 64<<10))
+	}))
+	s, err := remote.Open(remote.Config{URL: url, Signer: adminID(t), Dir: t.TempDir()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	wantUnavailable(t, s, publicKey(t, 1), "header")
+	mu.Lock()
+	defer mu.Unlock()
+	if !slices.Equal(accepts, []string{""}) {
+		t.Errorf("it accepts encodings %q, want none", accepts)
+	}
+}

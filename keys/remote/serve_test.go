@@ -1,0 +1,113 @@
+package remote_test
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/hearsaynet/hearsay/keys"
+	"github.com/hearsaynet/hearsay/keys/remote"
+	"github.com/hearsaynet/hearsay/keys/server"
+)
+
+func serve(t testing.TB, h http.Handler) string {
+	t.Helper()
+	srv := httptest.NewServer(h)
+	t.Cleanup(srv.Close)
+	return srv.URL
+}
+
+// answering is a transport that gives one body to every request for keys.
+type answering struct{ list, keys []byte }
+
+func (a answering) RoundTrip(r *http.Request) (*http.Response, error) {
+	body := a.keys
+	if r.Method == http.MethodGet {
+		body = a.list
+	}
+	return &http.Response{StatusCode: 200, Status: "200 OK", Header: http.Header{}, ContentLength: -1, Body: io.NopCloser(bytes.NewReader(body)), Request: r}, nil
+}
+
+// FuzzAnswers gives the client any list and any keys: it admits nobody that the signer
+// has not listed, and nobody under another key.
+func FuzzAnswers(f *testing.F) {
+	k := publicKey(f, 1)
+	signed := sealed(f, adminKey, listOf(f, 1, k))
+	f.Add(signed, []byte(k.String()+"\n"))
+	f.Add(signed, []byte(publicKey(f, 2).String()+"\n"))
+	f.Add(sealed(f, thiefKey, listOf(f, 1, k)), []byte(strings.Repeat(k.String()+"\n", 3)))
+	f.Fuzz(func(t *testing.T, list, body []byte) {
+		s, err := remote.Open(remote.Config{URL: "http://x", Signer: adminID(t), Dir: t.TempDir(), Transport: answering{list, body}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer s.Close()
+		for _, want := range []keys.PublicKey{k, publicKey(t, 2)} {
+			got, err := s.Lookup(t.Context(), want.ID())
+			switch {
+			case err == nil && (got != want || !bytes.Equal(list, signed)):
+				t.Fatalf("Lookup = %v", got)
+			case err != nil && !got.IsZero(), errors.Is(err, keys.ErrUnknown) && want == k:
+				t.Fatalf("Lookup = %v, %v", got, err)
+			}
+		}
+	})
+}
+
+func BenchmarkLookup(b *testing.B) {
+	var all []keys.PublicKey
+	for i := range 1000 {
+		all = append(all, publicKey(b, i))
+	}
+	path := filepath.Join(b.TempDir(), "list")
+	if err := os.WriteFile(path, sealed(b, adminKey, listOf(b, 1, all...)), 0o600); err != nil {
+		b.Fatal(err)
+	}
+	h := server.New(keys.NewMemory(all...), path, nil)
+	defer h.Close()
+	s, err := remote.Open(remote.Config{URL: serve(b, h), Signer: adminID(b), Dir: b.TempDir()})
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer s.Close()
+	perSecond := func(b *testing.B) { b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "lookups/s") }
+	b.Run("cold", func(b *testing.B) { // a request for each: batches are the cache's
+		for i := range b.N {
+			s.TestOnlyForget(all[i%1000].ID())
+			if _, err := s.Lookup(b.Context(), all[i%1000].ID()); err != nil {
+				b.Fatal(err)
+			}
+		}
+		perSecond(b)
+	})
+	b.Run("cold/batches", func(b *testing.B) {
+		ids := make([]keys.NodeID, 250)
+		for n := 0; n < b.N; n += len(ids) {
+			for i := range ids {
+				ids[i] = all[(n+i)%1000].ID()
+				s.TestOnlyForget(ids[i])
+			}
+			for _, got := range s.LookupAll(b.Context(), ids) {
+				if got.Err != nil {
+					b.Fatal(got.Err)
+				}
+			}
+		}
+		perSecond(b)
+	})
+	b.Run("warm", func(b *testing.B) {
+		s.LookupAll(b.Context(), []keys.NodeID{all[0].ID()})
+		for b.Loop() {
+			if _, err := s.Lookup(b.Context(), all[0].ID()); err != nil {
+				b.Fatal(err)
+			}
+		}
+		perSecond(b)
+	})
+}

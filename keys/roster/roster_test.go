@@ -1,0 +1,315 @@
+package roster_test
+
+import (
+	"bytes"
+	"crypto/ed25519"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/hearsaynet/hearsay/keys"
+	"github.com/hearsaynet/hearsay/keys/roster"
+)
+
+// signer is a key that is made of a number.
+type signer struct {
+	priv ed25519.PrivateKey
+	key  keys.PublicKey
+}
+
+func newSigner(t testing.TB, n byte) signer {
+	t.Helper()
+	priv := ed25519.NewKeyFromSeed(bytes.Repeat([]byte{n}, ed25519.SeedSize))
+	k, err := keys.ParsePublicKey(keys.MarshalSignature(keys.TypeEd25519, priv.Public().(ed25519.PublicKey)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return signer{priv, k}
+}
+
+func (s signer) sign(namespace string, text []byte) []byte {
+	return keys.MarshalSignature(keys.FormatEd25519, ed25519.Sign(s.priv, keys.SignedData(namespace, sha256.Sum256(text))))
+}
+
+func (s signer) seal(t testing.TB, l *roster.List) []byte {
+	t.Helper()
+	text, err := l.Text()
+	if err != nil {
+		t.Fatal(err)
+	}
+	signed, err := roster.Seal(text, s.key, s.sign(roster.Namespace, text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return signed
+}
+
+var issued = time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+
+func sample(t testing.TB) *roster.List {
+	return &roster.List{Version: 7, Issued: issued, Expires: issued.Add(7 * 24 * time.Hour), Entries: []roster.Entry{
+		{ID: newSigner(t, 2).key.ID()},
+		{ID: newSigner(t, 1).key.ID(), Windows: keys.Windows{{After: issued}, {After: issued, Before: issued.Add(time.Second)}, {Before: issued}}},
+	}}
+}
+
+func TestTextRoundTrip(t *testing.T) {
+	text, err := sample(t).Text()
+	if err != nil {
+		t.Fatal(err)
+	}
+	first, second := newSigner(t, 1).key.ID().String()+" 20260102030405Z/ 20260102030405Z/20260102030406Z /20260102030405Z", newSigner(t, 2).key.ID().String()
+	if second < first {
+		first, second = second, first
+	}
+	want := "hearsay-keys 1\nversion 7\nissued 20260102030405Z\nexpires 20260109030405Z\nids 2\n" + first + "\n" + second + "\n"
+	if string(text) != want {
+		t.Errorf("the text is\n%swant\n%s", text, want)
+	}
+	l, err := roster.Parse(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if again, err := l.Text(); err != nil || !bytes.Equal(again, text) {
+		t.Errorf("it reads back as %q, %v", again, err)
+	}
+	empty := &roster.List{Version: 1, Issued: issued, Expires: issued.Add(time.Second)}
+	text, err = empty.Text()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if l, err := roster.Parse(text); err != nil || len(l.Entries) != 0 {
+		t.Errorf("a list of nobody reads back as %v, %v", l, err)
+	}
+}
+
+func TestParseRefuses(t *testing.T) {
+	good, err := sample(t).Text()
+	if err != nil {
+		t.Fatal(err)
+	}
+	lines := strings.SplitAfter(strings.TrimSuffix(string(good), "\n"), "\n")
+	a, b := newSigner(t, 1).key.ID().String(), newSigner(t, 2).key.ID().String()
+	replace := func(old, new string) string { return strings.Replace(string(good), old, new, 1) }
+	for name, text := range map[string]string{
+		"empty":               "",
+		"another first line":  replace("hearsay-keys 1", "hearsay-keys 2"),
+		"no last newline":     strings.TrimSuffix(string(good), "\n"),
+		"CRLF":                strings.ReplaceAll(string(good), "\n", "\r\n"),
+		"trailing bytes":      string(good) + "\n",
+		"version 0":           replace("version 7", "version 0"),
+		"version +7":          replace("version 7", "version +7"),
+		"version 07":          replace("version 7", "version 07"),
+		"version 2^64":        replace("version 7", "version 18446744073709551616"),
+		"no version":          strings.Join(append(lines[:1:1], lines[2:]...), ""),
+		"expires first":       replace("expires 20260109", "expires 20250109"),
+		"expires never":       replace("expires 20260109", "expires 20290109"),
+		"a time without Z":    replace("issued 20260102030405Z", "issued 20260102030405"),
+		"a time with an hour": replace("issued 20260102030405Z", "issued 2026010203Z"),
+		"a leap second":       replace("issued 20260102030405Z", "issued 20260102030460Z"),
+		"too few":             replace("ids 2", "ids 3"),
+		"too many":            replace("ids 2", "ids 1"),
+		"ids 02":              replace("ids 2", "ids 02"),
+		"a million":           replace("ids 2", "ids 1000000"),
+		"another order":       strings.Join(append(lines[:5:5], strings.TrimSuffix(lines[6], "\n")+"\n", lines[5]), ""),
+		"twice":               replace(a, b),
+		"fingerprint":         replace(b, newSigner(t, 2).key.ID().Fingerprint()),
+		"no id":               replace(b, "Qm"),
+		"two blanks":          replace(b, b+" "),
+		"window without ends": replace(b, b+" /"),
+		"window backwards":    replace(b, b+" 20260102030405Z/20260101030405Z"),
+		"window of a moment":  replace(b, b+" 20260102030405Z/20260102030405Z"),
+		"window without /":    replace(b, b+" 20260102030405Z"),
+		"nine windows":        replace(b, b+strings.Repeat(" 20260102030405Z/", 9)),
+	} {
+		if l, err := roster.Parse([]byte(text)); !errors.Is(err, roster.ErrMalformed) || l != nil {
+			t.Errorf("%s: %v, %v; want ErrMalformed", name, l, err)
+		}
+	}
+}
+
+func TestTextRefuses(t *testing.T) {
+	id := newSigner(t, 1).key.ID()
+	for name, change := range map[string]func(*roster.List){
+		"version 0":        func(l *roster.List) { l.Version = 0 },
+		"no times":         func(l *roster.List) { l.Issued, l.Expires = time.Time{}, time.Time{} },
+		"nanoseconds":      func(l *roster.List) { l.Issued = l.Issued.Add(1) },
+		"expires first":    func(l *roster.List) { l.Expires = l.Issued },
+		"expires too late": func(l *roster.List) { l.Expires = l.Issued.Add(roster.MaxLife + time.Second) },
+		"year 10000": func(l *roster.List) {
+			l.Expires = time.Date(10000, 1, 1, 0, 0, 0, 0, time.UTC)
+			l.Issued = l.Expires.Add(-1e9)
+		},
+		"twice": func(l *roster.List) {
+			l.Entries = []roster.Entry{{ID: id}, {ID: id, Windows: keys.Windows{{After: issued}}}}
+		},
+		"no id":             func(l *roster.List) { l.Entries = []roster.Entry{{}} },
+		"an open window":    func(l *roster.List) { l.Entries[0].Windows = keys.Windows{{}} },
+		"nanosecond window": func(l *roster.List) { l.Entries[0].Windows = keys.Windows{{After: issued.Add(1)}} },
+		"too many windows":  func(l *roster.List) { l.Entries[0].Windows = make(keys.Windows, roster.MaxWindows+1) },
+		"too many ids":      func(l *roster.List) { l.Entries = make([]roster.Entry, roster.MaxIDs+1) },
+	} {
+		l := sample(t)
+		change(l)
+		if text, err := l.Text(); !errors.Is(err, roster.ErrMalformed) || text != nil {
+			t.Errorf("%s: %q, %v; want ErrMalformed", name, text, err)
+		}
+	}
+}
+
+func TestSignedRoundTrip(t *testing.T) {
+	admin := newSigner(t, 9)
+	signed := admin.seal(t, sample(t))
+	l, err := roster.Open(signed, admin.key.ID())
+	if err != nil || l.Version != 7 || len(l.Entries) != 2 {
+		t.Fatalf("Open = %+v, %v", l, err)
+	}
+	text, by, err := roster.Split(signed)
+	if want, _ := sample(t).Text(); err != nil || by != admin.key || !bytes.Equal(text, want) {
+		t.Errorf("Split = %q, %v, %v", text, by, err)
+	}
+}
+
+func TestOpenRefuses(t *testing.T) {
+	admin, thief := newSigner(t, 9), newSigner(t, 8)
+	signed := admin.seal(t, sample(t))
+	text, err := sample(t).Text()
+	if err != nil {
+		t.Fatal(err)
+	}
+	under := func(namespace string) []byte {
+		return append(bytes.Clone(text), keys.ArmorSignature(admin.key, namespace, admin.sign(namespace, text))...)
+	}
+	for _, tt := range []struct {
+		name   string
+		signed []byte
+		want   error
+	}{
+		{"another signer", thief.seal(t, sample(t)), roster.ErrSigner},
+		{"the signer's name on another's signature", append(bytes.Clone(text), keys.ArmorSignature(admin.key, roster.Namespace, thief.sign(roster.Namespace, text))...), roster.ErrSigner},
+		{"an update's namespace", under("hearsay-update"), roster.ErrSigner},
+		{"a bundle's namespace", under("hearsay-bundle"), roster.ErrSigner},
+		{"another version", bytes.Replace(signed, []byte("version 7"), []byte("version 8"), 1), roster.ErrSigner},
+		{"no signature", text, roster.ErrMalformed},
+		{"nothing", nil, roster.ErrMalformed},
+		{"cut short", signed[:len(signed)-40], roster.ErrMalformed},
+		{"something behind", append(bytes.Clone(signed), "x"...), roster.ErrMalformed},
+		{"two signatures", append(bytes.Clone(signed), signed[len(text):]...), roster.ErrSigner},
+		{"10 MiB", append(bytes.Repeat([]byte("x"), 10<<20), signed...), roster.ErrMalformed},
+		{"a signed text that is no list", append([]byte("hello\n"), keys.ArmorSignature(admin.key, roster.Namespace, admin.sign(roster.Namespace, []byte("hello\n")))...), roster.ErrMalformed},
+	} {
+		if l, err := roster.Open(tt.signed, admin.key.ID()); !errors.Is(err, tt.want) || l != nil {
+			t.Errorf("%s: %v, %v; want %v", tt.name, l, err, tt.want)
+		}
+	}
+	if _, err := roster.Seal(text, admin.key, thief.sign(roster.Namespace, text)); err == nil {
+		t.Error("Seal takes a signature of another key")
+	}
+	if _, err := roster.Seal([]byte("hello\n"), admin.key, admin.sign(roster.Namespace, []byte("hello\n"))); err == nil {
+		t.Error("Seal takes a text that is no list")
+	}
+}
+
+// TestLargest has as many ids as there may be, with a window each.
+func TestLargest(t *testing.T) {
+	l := sample(t)
+	l.Entries = make([]roster.Entry, roster.MaxIDs)
+	for i := range l.Entries {
+		sum := sha256.Sum256(fmt.Append(nil, i))
+		l.Entries[i] = roster.Entry{ID: keys.NodeID(append([]byte{0x12, 0x20}, sum[:]...)), Windows: keys.Windows{{After: issued, Before: issued.Add(time.Hour)}}}
+	}
+	admin := newSigner(t, 9)
+	got, err := roster.Open(admin.seal(t, l), admin.key.ID())
+	if err != nil || len(got.Entries) != roster.MaxIDs {
+		t.Errorf("the largest list: %v", err)
+	}
+}
+
+// TestSSHKeygenVerifies checks a list with the stock tool, parted as the package says.
+func TestSSHKeygenVerifies(t *testing.T) {
+	sshKeygen, err := exec.LookPath("ssh-keygen")
+	if err != nil {
+		t.Skip("ssh-keygen is not installed: it does not check a list")
+	}
+	admin, dir := newSigner(t, 9), t.TempDir()
+	text, _, err := roster.Split(admin.seal(t, sample(t)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, content := range map[string][]byte{
+		"signers": []byte("admin " + admin.key.String() + "\n"),
+		"sig":     keys.ArmorSignature(admin.key, roster.Namespace, admin.sign(roster.Namespace, text)),
+	} {
+		if err := os.WriteFile(filepath.Join(dir, name), content, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	cmd := exec.Command(sshKeygen, "-Y", "verify", "-f", filepath.Join(dir, "signers"), "-I", "admin", "-n", roster.Namespace, "-s", filepath.Join(dir, "sig"))
+	cmd.Stdin = bytes.NewReader(text)
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Errorf("ssh-keygen -Y verify: %v\n%s", err, out)
+	}
+}
+
+func FuzzParse(f *testing.F) {
+	text, err := sample(f).Text()
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(text)
+	f.Add([]byte("hearsay-keys 1\nversion 1\nissued 20260102030405Z\nexpires 20260109030405Z\nids 0\n"))
+	f.Fuzz(func(t *testing.T, text []byte) {
+		l, err := roster.Parse(text)
+		if err != nil {
+			if l != nil || !errors.Is(err, roster.ErrMalformed) {
+				t.Fatalf("a list and an error, or one of no kind: %v, %v", l, err)
+			}
+			return
+		}
+		if again, err := l.Text(); err != nil || !bytes.Equal(again, text) {
+			t.Fatalf("%q reads back as %q, %v", text, again, err)
+		}
+	})
+}
+
+func FuzzOpen(f *testing.F) {
+	admin := newSigner(f, 9)
+	signed := admin.seal(f, sample(f))
+	f.Add(signed)
+	f.Add(newSigner(f, 8).seal(f, sample(f)))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		l, err := roster.Open(b, admin.key.ID())
+		if err != nil {
+			if l != nil || !errors.Is(err, roster.ErrMalformed) && !errors.Is(err, roster.ErrSigner) {
+				t.Fatalf("a list and an error, or one of no kind: %v, %v", l, err)
+			}
+			return
+		}
+		if want, _ := sample(t).Text(); !bytes.HasPrefix(b, want) {
+			t.Fatalf("a list that the signer has not signed: %q", b)
+		}
+	})
+}
+
+func BenchmarkOpen(b *testing.B) {
+	l := sample(b)
+	l.Entries = make([]roster.Entry, 10_000)
+	for i := range l.Entries {
+		sum := sha256.Sum256(fmt.Append(nil, i))
+		l.Entries[i].ID = keys.NodeID(append([]byte{0x12, 0x20}, sum[:]...))
+	}
+	admin := newSigner(b, 9)
+	signed := admin.seal(b, l)
+	for b.Loop() {
+		if _, err := roster.Open(signed, admin.key.ID()); err != nil {
+			b.Fatal(err)
+		}
+	}
+	b.ReportMetric(float64(b.Elapsed().Milliseconds())/float64(b.N), "ms/10000-ids")
+}
