@@ -22,7 +22,7 @@ var floors = []struct {
 	floor   int
 }{
 	{"keys", 1},
-	{"keys/…", 2}, {"keys/durable", 1}, {"keys/roster", 1}, {"sign", 2}, {"replica/wire", 2},
+	{"keys/…", 2}, {"keys/durable", 1}, {"keys/roster", 1}, {"sign", 2}, {"sign/…", 2}, {"replica/wire", 2},
 	{"keygen", 3}, {"verify", 3}, {"replica/store", 3}, {"replica/store/…", 3},
 	{"replica", 4},
 	{"replica/link", 5}, {"replica/model/…", 5},
