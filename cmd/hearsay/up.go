@@ -73,6 +73,7 @@ func linkFlags(f *pflag.FlagSet, o *node.Options) {
 	listVar(f, &o.Listen, "listen", "listen on `ADDR`, HOST:PORT; may be given several times (default 127.0.0.1:4427, or the next free port)", checkListen)
 	listVar(f, &o.Peers, "peer", "stay linked with `ADDR`, [ID@]HOST:PORT; may be given several times", checkPeer)
 	f.BoolVar(&o.AnyKey, "open", false, "admit every author whose key proves itself")
+	keyFlags(f, o)
 	f.Var(headIntervalVar{&o.HeadInterval}, "head-interval", "sign how far this node has written every `DURATION`; an author or a link is stale after two (default 30s)")
 }
 

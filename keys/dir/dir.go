@@ -182,6 +182,37 @@ func (d *Dir) Add(k keys.PublicKey, comment string) (id keys.NodeID, added bool,
 	return id, true, nil
 }
 
+// AddAll is Add for many keys, with a comment for each, and returns the ids that were
+// not admitted yet. After an error some of them may be.
+func (d *Dir) AddAll(all []keys.PublicKey, comments []string) (added []keys.NodeID, err error) {
+	lines := make([][]byte, len(all))
+	for i, k := range all {
+		if k.IsZero() {
+			return nil, errors.New("keys/dir: no key to add")
+		}
+		lines[i] = []byte(k.AuthorizedKey(comments[i]) + "\n")
+		if len(lines[i]) > MaxFileSize {
+			return nil, fmt.Errorf("keys/dir: the comment of %v is too long: a key file has at most %d bytes", k.ID(), MaxFileSize)
+		}
+	}
+	if err := d.look(); err != nil { // somebody else may have changed it since
+		return nil, fmt.Errorf("keys/dir: %w", err)
+	}
+	err = d.change(func(root *os.Root) error {
+		for i, k := range all {
+			if _, err := d.Lookup(context.Background(), k.ID()); err == nil {
+				continue
+			}
+			if err := durable.Put(root, k.ID().String()+suffix, lines[i], 0o644); err != nil {
+				return err
+			}
+			added = append(added, k.ID())
+		}
+		return durable.SyncDir(root)
+	})
+	return added, err
+}
+
 // Remove withdraws id, durably and at once. The error wraps keys.ErrUnknown if it
 // has no file.
 func (d *Dir) Remove(id keys.NodeID) error {

@@ -483,3 +483,35 @@ func TestAddRefuses(t *testing.T) {
 		}
 	})
 }
+
+func TestAddAll(t *testing.T) {
+	inBubble(t, func(t *testing.T, d fixture) {
+		a, b, c := recorded(t, "ed25519"), recorded(t, "rsa2048"), recorded(t, "ed25519_passphrase")
+		if _, _, err := d.Add(a, "first"); err != nil {
+			t.Fatal(err)
+		}
+		changed := d.Changed()
+		added, err := d.AddAll([]keys.PublicKey{a, b, c}, []string{"x", "bob", ""})
+		if err != nil || !slices.Equal(added, []keys.NodeID{b.ID(), c.ID()}) {
+			t.Errorf("AddAll = %v, %v; want the two that are new", added, err)
+		}
+		for _, k := range []keys.PublicKey{a, b, c} {
+			d.wantAdmitted(k)
+		}
+		if !closed(changed) {
+			t.Error("Changed is not closed")
+		}
+		if text, err := os.ReadFile(d.file(a.ID())); err != nil || string(text) != a.AuthorizedKey("first")+"\n" {
+			t.Errorf("a file that was there is now %q, %v", text, err)
+		}
+		if text, err := os.ReadFile(d.file(b.ID())); err != nil || string(text) != b.AuthorizedKey("bob")+"\n" {
+			t.Errorf("a new file is %q, %v", text, err)
+		}
+		if added, err := d.AddAll([]keys.PublicKey{a, {}}, []string{"", ""}); err == nil || added != nil {
+			t.Errorf("AddAll of no key = %v, %v", added, err)
+		}
+		if added, err := d.AddAll([]keys.PublicKey{recorded(t, "rsa3072_passphrase")}, []string{strings.Repeat("x", dir.MaxFileSize)}); err == nil || added != nil {
+			t.Errorf("AddAll with a long comment = %v, %v", added, err)
+		}
+	})
+}

@@ -34,6 +34,14 @@ func Create(root *os.Root, name string, data []byte, perm fs.FileMode) error {
 // Replace puts data under name in root, over what is there, durably on return. A
 // reader sees the old file or the new one.
 func Replace(root *os.Root, name string, data []byte, perm fs.FileMode) error {
+	if err := Put(root, name, data, perm); err != nil {
+		return err
+	}
+	return SyncDir(root)
+}
+
+// Put is Replace for one of many files: SyncDir must follow.
+func Put(root *os.Root, name string, data []byte, perm fs.FileMode) error {
 	temp := "." + rand.Text() + tempSuffix
 	if err := Create(root, temp, data, perm); err != nil {
 		return err
@@ -41,7 +49,7 @@ func Replace(root *os.Root, name string, data []byte, perm fs.FileMode) error {
 	if err := root.Rename(temp, name); err != nil {
 		return errors.Join(err, root.Remove(temp))
 	}
-	return SyncDir(root)
+	return nil
 }
 
 // SyncDir flushes the names in root, so that files created, renamed and removed

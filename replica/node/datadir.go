@@ -49,6 +49,8 @@ type config struct {
 	Relay  bool     `json:"relay,omitempty"`
 	// Open says how the node last ran, for commands that open the store themselves.
 	Open bool `json:"open,omitempty"`
+	// Keys are those of the last run, for the same commands.
+	Keys KeySources `json:"keys,omitzero"`
 }
 
 // dataDir is an open data directory.

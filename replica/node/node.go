@@ -24,14 +24,15 @@ import (
 // way have 3 s), listeners and sessions, replicas, keystore, store, the lock on the
 // key, the lock on the directory.
 type Node struct {
-	opts    Options
-	log     *slog.Logger
-	dir     *dataDir
-	cfg     config
-	id      *identity
-	store   *store.Bolt
-	trusted *dir.Dir
-	origin  *origin
+	opts     Options
+	log      *slog.Logger
+	dir      *dataDir
+	cfg      config
+	id       *identity
+	store    *store.Bolt
+	trusted  *dir.Dir
+	keystore keys.Keystore // trusted, and what Options.Keys adds
+	origin   *origin
 
 	topics    []*topic   // of a node, fixed; the first is the API's
 	relay     *relay.Set // of a relay
@@ -157,7 +158,7 @@ func (n *Node) settleConfig() error {
 		}
 		return fmt.Errorf("node: %s belongs to %s, not to %s: give another directory with --data", n.dir.path, is, wanted)
 	}
-	n.cfg.Relay, n.cfg.Open = n.opts.Relay, n.opts.AnyKey
+	n.cfg.Relay, n.cfg.Open, n.cfg.Keys = n.opts.Relay, n.opts.AnyKey, n.opts.Keys
 	if !n.opts.Relay {
 		if n.opts.Topics == nil {
 			n.opts.Topics = n.cfg.Topics
@@ -183,11 +184,7 @@ func (n *Node) openStore(ctx context.Context) (err error) {
 		n.log.Warn("this store is not the one that wrote last: peers are asked what its key wrote before it writes again", "dir", n.dir.path, "why", why)
 	}
 	n.noteWrites()
-	if n.trusted, err = dir.Open(n.dir.join(dirTrusted), n.log); err != nil {
-		return fmt.Errorf("node: trusted keys: %w", err)
-	}
-	n.onClose(n.trusted.Close)
-	return nil
+	return n.openKeystore()
 }
 
 // noteWrites has the origin note how far this node has written, now and then and at
@@ -238,7 +235,7 @@ func (n *Node) openRelay(ctx context.Context) (err error) {
 
 // carriesNothing says why a relay carries nothing, if so.
 func (n *Node) carriesNothing() string {
-	if n.opts.AnyKey {
+	if n.opts.AnyKey || n.cfg.Keys != (KeySources{}) {
 		return ""
 	}
 	if ids, err := n.trusted.List(n.ctx); err != nil || len(ids) > 0 {
@@ -249,7 +246,7 @@ func (n *Node) carriesNothing() string {
 
 // replicaConfig is what the replicas of all topics have in common.
 func (n *Node) replicaConfig() replica.Config {
-	cfg := replica.Config{Store: n.store, Keystore: n.trusted, HeadInterval: n.opts.HeadInterval, Log: n.log}
+	cfg := replica.Config{Store: n.store, Keystore: n.keystore, HeadInterval: n.opts.HeadInterval, Log: n.log}
 	if n.opts.AnyKey {
 		cfg.Keystore, cfg.Verify = nil, verify.AnyKey()
 	}

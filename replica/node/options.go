@@ -33,6 +33,9 @@ type Options struct {
 	Peers []string
 	// AnyKey admits every author whose key proves itself, instead of the trusted ones.
 	AnyKey bool
+	// Keys are where admitted keys are found besides. They must be given at every start;
+	// Offline, they are as they were last time.
+	Keys KeySources
 	// Force writes without asking peers what the key wrote last (see replica.Guard).
 	Force bool
 	// HeadInterval is how often the node signs how far it has written, 100 ms to 24 h, and
@@ -102,6 +105,12 @@ func (o *Options) check() error {
 	}
 	if err := checkTopics(o.Topics); err != nil {
 		return err
+	}
+	if err := o.Keys.check(); err != nil {
+		return err
+	}
+	if o.AnyKey && o.Keys != (KeySources{}) {
+		return errors.New("node: Options.AnyKey admits every key: Options.Keys go without it")
 	}
 	if err := CheckHeadInterval(o.HeadInterval); err != nil && o.HeadInterval != 0 {
 		return err

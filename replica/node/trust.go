@@ -23,6 +23,15 @@ func Trust(path string, pub []byte) (id keys.NodeID, added bool, err error) {
 	return id, added, err
 }
 
+// TrustAll is Trust for many keys, of which those that were not trusted yet are returned.
+func TrustAll(path string, all []keys.PublicKey, comments []string) (added []keys.NodeID, err error) {
+	err = withTrusted(path, makeDir, func(trusted *dir.Dir) error {
+		added, err = trusted.AddAll(all, comments)
+		return err
+	})
+	return added, err
+}
+
 // Untrust withdraws an author. What it wrote stays in the store, and counts no more.
 // The error wraps keys.ErrUnknown when it was not trusted.
 func Untrust(path string, id keys.NodeID) error {
