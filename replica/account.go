@@ -21,9 +21,11 @@ type account struct {
 	differs  bool   // its history is not ours: it is sent no more until it asks
 	doubtful bool   // its history was not ours once: it is sent searchNear updates a second
 	showing  bool   // it will be sent a digest of it
-	moved    bool   // our frontier has moved since we told the peer
-	heads    bool   // in l.heads
-	proofs   bool   // in l.proofs
+	later    bool   // it will be queued in a second, and not before
+	asked    question
+	moved    bool // our frontier has moved since we told the peer
+	heads    bool // in l.heads
+	proofs   bool // in l.proofs
 }
 
 func (l *lane) account(id keys.NodeID) *account {
@@ -41,16 +43,47 @@ func (l *lane) wantsLocked(id keys.NodeID) bool {
 	return named || l.all
 }
 
-// claims notes what a digest says that the peer has.
-func (l *lane) claimsLocked(d *wire.Digest) {
+// saidLocked is account for what a peer says of authors that may not exist: nil when it
+// has named too many.
+func (l *lane) saidLocked(id keys.NodeID) *account {
+	if l.accounts[id] == nil && len(l.accounts) >= maxPositions {
+		return nil
+	}
+	return l.account(id)
+}
+
+// claimsLocked notes what a digest says that the peer has. It returns the authors that
+// are moving: of which the peer has taken in more, and what it was sent besides is on
+// its way.
+func (l *lane) claimsLocked(d *wire.Digest) (moving map[keys.NodeID]bool) {
 	if d.Unnamed == wire.UnnamedWanted {
-		for _, a := range l.accounts {
-			a.claimed, a.proof = 0, 0
-		}
+		l.forgetLocked()
 	}
 	for _, ref := range d.Refs {
-		a := l.account(ref.Author)
+		a, pos := l.saidLocked(ref.Author), l.peer[ref.Author]
+		if a == nil {
+			continue
+		}
+		if d.Unnamed == wire.UnnamedNotWanted && ref.Seq > a.claimed && ref.Seq < pos.seq && pos.seq <= a.sent && !a.differs && !a.doubtful {
+			if moving == nil {
+				moving = make(map[keys.NodeID]bool)
+			}
+			moving[ref.Author] = true
+		}
 		a.claimed, a.differs = ref.Seq, false
+	}
+	return moving
+}
+
+// forgetLocked drops what the peer said before: a full digest says it anew.
+func (l *lane) forgetLocked() {
+	l.r.mu.Lock()
+	defer l.r.mu.Unlock()
+	for id, a := range l.accounts {
+		if l.r.authors[id] == nil {
+			delete(l.accounts, id)
+		}
+		a.claimed, a.proof = 0, 0
 	}
 }
 
@@ -97,6 +130,9 @@ func (l *lane) show(id keys.NodeID) {
 	ref := l.r.frontier(id)
 	l.s.mu.Lock()
 	defer l.s.mu.Unlock()
+	if l.s.ctx.Err() != nil {
+		return
+	}
 	l.account(id).showing = false
 	l.s.nonce++
 	l.digestLocked(l.s.nonce, wire.UnnamedNotWanted, []wire.Ref{ref})
@@ -111,7 +147,7 @@ func (l *lane) enqueueProofLocked(id keys.NodeID) {
 
 // statementsLocked takes the proofs and heads whose turn it is. Heads of authors that
 // have runs waiting come after them.
-func (l *lane) statementsLocked() (due []wire.Statement) {
+func (l *lane) statementsLocked() (due []statement) {
 	r := l.r
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -123,10 +159,10 @@ func (l *lane) statementsLocked() (due []wire.Statement) {
 				break
 			}
 			if a.proved {
-				l.s.sendsAgain(x.cut.proof.Size())
+				l.s.sendsAgain(x.cut.size)
 			}
 			a.proof, a.proved = x.cut.seq, true
-			due = append(due, x.cut.proof)
+			due = append(due, statement{proof: id})
 		}
 		a.proofs = false
 		l.proofs = l.proofs[1:]
@@ -141,32 +177,44 @@ func (l *lane) statementsLocked() (due []wire.Statement) {
 		a := l.account(id)
 		a.heads = false
 		x := r.authors[id]
-		if x == nil || x.word == nil || x.cut != nil || !x.admitted || x.word.head.Issued() <= a.head || x.word.onlyFrom(witness{l.name(), l.id()}) {
+		if x == nil || x.word == nil || x.cut != nil || !x.admitted || x.word.head.Issued() <= a.head || x.word.onlyFrom(witness{l.name(), l.origin(), l.id()}) {
 			continue
 		}
 		a.head = x.word.head.Issued()
-		due = append(due, x.word.head)
+		due = append(due, statement{head: x.word.head})
 	}
 	return due
 }
 
+// statement is a head, or the proof of an author, which is read when it is sent.
+type statement struct {
+	head  *wire.Head
+	proof keys.NodeID
+}
+
 // sendStatement writes a proof or a head, behind its author's key.
-func (l *lane) sendStatement(out *frameWriter, st wire.Statement) error {
+func (l *lane) sendStatement(out *frameWriter, st statement) error {
+	var what wire.Statement = st.head
+	t := wire.FrameHead
+	if st.head == nil {
+		proof, err := l.r.proof(st.proof)
+		if err != nil {
+			l.r.trouble("read a fork proof for a peer", err)
+			return closing(wire.CloseBusy, "cannot read its store")
+		}
+		what, t = proof, wire.FrameFork
+	}
 	s := l.s
 	s.mu.Lock()
-	known := s.keyed[st.Author()]
-	s.keyed[st.Author()] = true
+	known := s.keyed[what.Author()]
+	s.keyed[what.Author()] = true
 	s.mu.Unlock()
 	if !known {
-		if err := out.frame(wire.FrameKey, l.mine, st.Key().Wire()); err != nil {
+		if err := out.frame(wire.FrameKey, l.mine, what.Key().Wire()); err != nil {
 			return err
 		}
 	}
-	t := wire.FrameHead
-	if _, ok := st.(*wire.Proof); ok {
-		t = wire.FrameFork
-	}
-	return out.frame(t, l.mine, st.Body())
+	return out.frame(t, l.mine, what.Body())
 }
 
 // tell tells the peer which frontiers have moved since the last time: so it knows
@@ -192,11 +240,17 @@ func (l *lane) tell() {
 	l.digestLocked(l.s.nonce, wire.UnnamedNotWanted, refs)
 }
 
-// laterLocked queues an author again in a while.
+// laterLocked queues an author again in a second.
 func (l *lane) laterLocked(id keys.NodeID) {
+	a := l.account(id)
+	if a.later {
+		return
+	}
+	a.later = true
 	time.AfterFunc(time.Second, func() {
 		l.s.mu.Lock()
 		defer l.s.mu.Unlock()
+		a.later = false
 		l.enqueueLocked(id)
 		l.s.wakeWriter()
 	})

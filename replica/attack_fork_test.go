@@ -83,10 +83,7 @@ func settle() {
 // cutAt checks that p counts an author's first updates and no others.
 func (p *peer) cutAt(t *testing.T, id keys.NodeID, seq uint64, below []string) {
 	t.Helper()
-	var seqs []uint64
-	for _, proof := range p.Proofs() {
-		seqs = append(seqs, proof.Seq())
-	}
+	seqs := p.proofs(t)
 	if !slices.Equal(seqs, []uint64{seq}) {
 		e, _ := p.Explain(t.Context(), id, 0)
 		t.Errorf("the proofs are of seqs %d, want one of seq %d; the author is %v: %s", seqs, seq, e.State, e.Reason)
@@ -395,7 +392,7 @@ func forkUnknown(t *testing.T, x *wiretest.Author) {
 	tell(t, p, x, branch(x, "b", shared[0].End(), 1, 1)...)
 	link(t, p.Replica, q.Replica)
 	settle()
-	if got := q.Proofs(); len(got) != 0 {
+	if got := q.proofs(t); len(got) != 0 {
 		t.Errorf("proofs of a stranger: %v", got)
 	}
 	ks.Add(x.Key())

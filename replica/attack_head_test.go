@@ -332,7 +332,7 @@ func headContradicts(t *testing.T) {
 	if ref := link.asked(x.ID()); ref != a[0].End() {
 		t.Errorf("asked with %v, want our frontier", ref)
 	}
-	if len(p.Proofs()) != 0 {
+	if len(p.proofs(t)) != 0 {
 		t.Error("a head was taken for a proof")
 	}
 	if got := p.authorOf(t, x.ID()); got.State != replica.StateForked || !strings.Contains(got.Reason, "looked for") {
@@ -360,7 +360,7 @@ func twin(t *testing.T) {
 	if stopped == 0 {
 		t.Error("neither of two nodes with one key was stopped")
 	}
-	if len(relay.Proofs()) != 0 {
+	if len(relay.proofs(t)) != 0 {
 		t.Error("the two forked all the same")
 	}
 }

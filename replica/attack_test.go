@@ -578,7 +578,7 @@ func again(t *testing.T, x *wiretest.Author) {
 		link.run(run)
 		prev = run.End()
 	}
-	link.sync()
+	p.reach(t, x.ID(), size)
 	hungry := dial(t, p)
 	began := time.Now()
 	taken := 0

@@ -1,6 +1,7 @@
 package replica
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"time"
@@ -102,12 +103,7 @@ func (r *Replica) Links() []LinkStatus {
 	for _, l := range r.allLanes() {
 		out = append(out, l.status())
 	}
-	slices.SortFunc(out, func(a, b LinkStatus) int {
-		if a.Peer < b.Peer {
-			return -1
-		}
-		return 1
-	})
+	slices.SortFunc(out, func(a, b LinkStatus) int { return cmp.Compare(a.Peer, b.Peer) })
 	return out
 }
 

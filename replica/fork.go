@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"iter"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/cenkalti/backoff/v5"
@@ -25,9 +27,8 @@ var (
 // cut is where an author's history ends for everybody: it has signed two updates of
 // this seq.
 type cut struct {
-	seq   uint64
-	proof *wire.Proof
-	since time.Time // when this replica knew
+	seq  uint64
+	size int // of the proof, which stays in the store, in bytes
 }
 
 // reached reports whether the history below the cut is all there.
@@ -48,20 +49,12 @@ func (r *Replica) loadProofs(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		key, body, err := splitKeyed(rec.Body)
+		proof, err := openProof(r.cfg.Topic, rec.Body)
 		if err != nil {
 			return err
 		}
-		u, err := wire.ParseProof(r.cfg.Topic, body)
-		if err != nil {
-			return err
-		}
-		proof, err := u.Open(key)
-		if err != nil {
-			return err
-		}
-		a := r.authorLocked(rec.Author, key)
-		a.cut = &cut{proof.Seq(), proof, r.now()}
+		a := r.authorLocked(rec.Author, proof.Key())
+		a.cut = &cut{proof.Seq(), proof.Size()}
 		if a.frontier.Seq >= a.cut.seq {
 			if a.frontier, err = r.truncate(ctx, a.id, a.cut.seq-1); err != nil {
 				return err
@@ -88,37 +81,80 @@ func splitKeyed(b []byte) (key keys.PublicKey, body []byte, err error) {
 	return key, b[n:], err
 }
 
-// takeProof cuts an author where a verified proof says, unless it is cut there or
-// below already: first the proof is made durable, then the history is cut, then the
-// models follow. What a crash leaves undone is done when the store is opened again.
-func (r *Replica) takeProof(proof *wire.Proof) error {
-	id := proof.Author()
-	r.mu.Lock()
-	a := r.authorLocked(id, proof.Key())
-	news := a.cut == nil || proof.Seq() < a.cut.seq
-	r.mu.Unlock()
-	if !news {
+// takeProofs cuts authors where verified proofs say, unless they are cut there or below
+// already: first the proofs are made durable, then the histories are cut, then the models
+// follow. What a crash leaves undone is done when the store is opened again.
+func (r *Replica) takeProofs(proofs []*wire.Proof) error {
+	news := r.newCuts(proofs)
+	if len(news) == 0 {
 		return nil
 	}
-	keep := proof.Seq() - 1
-	cutOnce := func() (wire.Ref, error) {
-		err := r.store.PutRecords(r.ctx, r.cfg.Topic, recordProof, store.Record{Author: id, Body: keyed(proof)})
-		if err == nil {
-			var end wire.Ref
-			if end, err = r.truncate(r.ctx, id, keep); err == nil {
-				return end, nil
-			}
+	var ends map[keys.NodeID]wire.Ref
+	cutOnce := func() (_ struct{}, err error) {
+		if ends, err = r.storeCuts(news); err != nil {
+			r.trouble("cut forked authors", err)
 		}
-		r.trouble("cut a forked author", err)
-		return wire.Ref{}, err
+		return struct{}{}, err
 	}
-	end, err := backoff.Retry(r.ctx, cutOnce, backoff.WithBackOff(storeBackoff()), backoff.WithMaxElapsedTime(0))
-	if err != nil {
+	if _, err := backoff.Retry(r.ctx, cutOnce, backoff.WithBackOff(storeBackoff()), backoff.WithMaxElapsedTime(0)); err != nil {
 		return err
 	}
+	for id, proof := range news {
+		r.cutAt(proof, ends[id])
+	}
+	return nil
+}
+
+// newCuts returns, of each author that is not cut there or below already, the proof
+// with the lowest seq.
+func (r *Replica) newCuts(proofs []*wire.Proof) map[keys.NodeID]*wire.Proof {
+	news := make(map[keys.NodeID]*wire.Proof)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, p := range proofs {
+		a := r.authorLocked(p.Author(), p.Key())
+		lower := news[a.id]
+		if (a.cut == nil || p.Seq() < a.cut.seq) && (lower == nil || p.Seq() < lower.Seq()) {
+			news[a.id] = p
+		}
+	}
+	return news
+}
+
+// storeCuts makes proofs durable and cuts the stored histories. It returns the new
+// frontiers. Cuts that are asked for at once share a commit.
+func (r *Replica) storeCuts(proofs map[keys.NodeID]*wire.Proof) (map[keys.NodeID]wire.Ref, error) {
+	records := make([]store.Record, 0, len(proofs))
+	for id, p := range proofs {
+		records = append(records, store.Record{Author: id, Body: keyed(p)})
+	}
+	if err := r.store.PutRecords(r.ctx, r.cfg.Topic, recordProof, records...); err != nil {
+		return nil, err
+	}
+	var tasks sync.WaitGroup
+	var mu sync.Mutex // guards ends and errs
+	var errs []error
+	ends := make(map[keys.NodeID]wire.Ref, len(proofs))
+	for id, p := range proofs {
+		tasks.Go(func() {
+			end, err := r.truncate(r.ctx, id, p.Seq()-1)
+			mu.Lock()
+			defer mu.Unlock()
+			ends[id] = end
+			errs = append(errs, err)
+		})
+	}
+	tasks.Wait()
+	return ends, errors.Join(errs...)
+}
+
+// cutAt follows a cut of the stored history, which ends at end now.
+func (r *Replica) cutAt(proof *wire.Proof, end wire.Ref) {
+	id := proof.Author()
 	r.recent.forget(id)
 	r.mu.Lock()
-	a.cut = &cut{proof.Seq(), proof, r.now()}
+	a := r.authors[id]
+	a.cut = &cut{proof.Seq(), proof.Size()}
 	a.frontier, a.doubt, a.newer = end, nil, nil
 	if a.gap != nil && a.reached() {
 		a.gap = nil
@@ -131,11 +167,10 @@ func (r *Replica) takeProof(proof *wire.Proof) error {
 	r.log.Error("an author has signed two histories and is cut", "author", id, "seq", proof.Seq())
 	at := wire.Ref{Author: id, Seq: proof.Seq()}
 	r.notices.send(Notice{Kind: Forked, Ref: at, Reason: fmt.Sprintf("it has signed two updates with seq %d: nothing counts from there on", proof.Seq())})
-	r.models.cut(id, keep, Notice{Kind: Retracted, Ref: at, Reason: "the author has signed two histories"})
+	r.models.cut(id, proof.Seq()-1, Notice{Kind: Retracted, Ref: at, Reason: "the author has signed two histories"})
 	for _, l := range lanes {
 		l.proved(id)
 	}
-	return nil
 }
 
 // truncate cuts an author's stored history and returns its new frontier.
@@ -171,18 +206,15 @@ func (r *Replica) cutAgain(ends map[keys.NodeID]wire.Ref) error {
 // compare looks at a verified run that does not continue its author's history: it is
 // a copy, or it proves that there are two histories, or it shows that there are and
 // the place where they part must be looked for further down.
-func (r *Replica) compare(run *wire.Run, from []source) {
+func (r *Replica) compare(run *wire.Run, from []source) *wire.Proof {
 	proof, high, err := r.contradiction(run)
 	switch {
 	case err != nil:
 		r.trouble("compare two histories", err)
-	case proof != nil:
-		if err := r.takeProof(proof); err != nil && r.ctx.Err() == nil {
-			r.trouble("cut a forked author", err)
-		}
-	case high > 0:
+	case proof == nil && high > 0:
 		r.doubted(run.Author(), high, from)
 	}
+	return proof
 }
 
 // contradiction returns a proof when run and the stored history part within run, or
@@ -239,16 +271,48 @@ func (r *Replica) doubted(id keys.NodeID, high uint64, from []source) {
 	}
 }
 
-// Proofs returns the fork proofs of admitted authors, by author.
-func (r *Replica) Proofs() []*wire.Proof {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	var proofs []*wire.Proof
-	for _, a := range r.authors {
-		if a.cut != nil && a.admitted {
-			proofs = append(proofs, a.cut.proof)
+// Proofs yields the fork proofs of admitted authors, by author.
+func (r *Replica) Proofs() iter.Seq2[*wire.Proof, error] {
+	return func(yield func(*wire.Proof, error) bool) {
+		r.mu.Lock()
+		var ids []keys.NodeID
+		for id, a := range r.authors {
+			if a.cut != nil && a.admitted {
+				ids = append(ids, id)
+			}
+		}
+		r.mu.Unlock()
+		slices.SortFunc(ids, keys.NodeID.Compare)
+		for _, id := range ids {
+			p, err := r.proof(id)
+			if !yield(p, err) || err != nil {
+				return
+			}
 		}
 	}
-	slices.SortFunc(proofs, func(a, b *wire.Proof) int { return a.Author().Compare(b.Author()) })
-	return proofs
+}
+
+// proof reads an author's proof from the store.
+func (r *Replica) proof(id keys.NodeID) (*wire.Proof, error) {
+	body, err := r.store.Record(r.cfg.Topic, recordProof, id)
+	if err != nil {
+		return nil, fmt.Errorf("replica: fork proof of %v: %w", id, err)
+	}
+	p, err := openProof(r.cfg.Topic, body)
+	if err != nil {
+		return nil, fmt.Errorf("replica: fork proof of %v: %w", id, err)
+	}
+	return p, nil
+}
+
+func openProof(topic string, record []byte) (*wire.Proof, error) {
+	key, body, err := splitKeyed(record)
+	if err != nil {
+		return nil, err
+	}
+	u, err := wire.ParseProof(topic, body)
+	if err != nil {
+		return nil, err
+	}
+	return u.Open(key)
 }

@@ -177,3 +177,15 @@ func mustErr(t *testing.T, got, want error) {
 }
 
 func pipe() (net.Conn, net.Conn) { return net.Pipe() }
+
+// proofs returns the seqs of the fork proofs that p knows.
+func (p *peer) proofs(t *testing.T) (seqs []uint64) {
+	t.Helper()
+	for proof, err := range p.Proofs() {
+		if err != nil {
+			t.Fatal(err)
+		}
+		seqs = append(seqs, proof.Seq())
+	}
+	return seqs
+}

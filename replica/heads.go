@@ -44,11 +44,11 @@ type word struct {
 
 // witness is a link that brought a head.
 type witness struct {
-	name string
-	id   keys.NodeID // zero if the link proves none
+	name, origin string
+	id           keys.NodeID // zero if the link proves none
 }
 
-// is reports whether two links lead to the same peer, as far as they say.
+// is reports whether two links lead to the same peer.
 func (w witness) is(o witness) bool {
 	if w.id.IsZero() || o.id.IsZero() {
 		return w.name == o.name
@@ -63,17 +63,27 @@ type former struct {
 }
 
 // heard reports whether two links, or the author itself, brought the head.
-func (w *word) heard() bool { return w.direct || len(w.links) >= 2 }
+func (w *word) heard() bool { return w.direct || w.origins() >= 2 }
 
 // hear notes who brought the head, and reports whether that is new.
 func (w *word) hear(from source, author keys.NodeID) bool {
 	w.direct = w.direct || from.id() == author
-	link := witness{from.name(), from.id()}
-	if len(w.links) >= maxWitnesses || slices.ContainsFunc(w.links, link.is) {
+	link := witness{from.name(), from.origin(), from.id()}
+	if len(w.links) >= maxWitnesses && w.origins() > 1 || len(w.links) >= 4*maxWitnesses || slices.ContainsFunc(w.links, link.is) {
 		return false
 	}
 	w.links = append(w.links, link)
 	return true
+}
+
+// origins counts the origins of the links that brought the head: ids are free, so two
+// peers that share one are no two witnesses.
+func (w *word) origins() int {
+	seen := make(map[string]bool, maxWitnesses)
+	for _, link := range w.links {
+		seen[link.origin] = true
+	}
+	return len(seen)
 }
 
 // onlyFrom reports whether nobody but that link brought the head: told back, it would

@@ -126,7 +126,10 @@ func (r *Replica) Export(w io.Writer) (Clock, error) {
 	if err != nil {
 		return nil, fmt.Errorf("replica: export: %w", err)
 	}
-	for _, proof := range r.Proofs() {
+	for proof, err := range r.Proofs() {
+		if err != nil {
+			return nil, err
+		}
 		if err := out.Write(proof); err != nil {
 			return nil, fmt.Errorf("replica: export: %w", err)
 		}

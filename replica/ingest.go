@@ -53,6 +53,9 @@ func (r *Replica) offer(ctx context.Context, u wire.Unverified, offered keys.Pub
 		from.verdict(nil, false)
 		return nil
 	}
+	if offered.IsZero() { // a copy that comes without its key must not take the place of one that has it
+		print[0] ^= 1
+	}
 	if r.fly(u.Author(), print, from, nil) || r.precheck(u, offered, from) || r.fly(u.Author(), print, from, &offered) {
 		return nil
 	}
@@ -124,8 +127,7 @@ func (r *Replica) precheckRun(u *wire.UnverifiedRun, offered keys.PublicKey, fro
 		r.mu.Unlock()
 		return false
 	}
-	if u.First() > a.frontier.Seq+1 && r.flying[u.Author()] == 0 {
-		r.gapLocked(a, a.frontier.Seq+1, u.First(), u.Last(), from.name())
+	if u.First() > a.frontier.Seq+1 && r.flying[u.Author()] == 0 && a.gap != nil { // else it is verified, to know of the gap
 		r.mu.Unlock()
 		from.verdict(errGap, false)
 		r.ask(u.Author())
@@ -279,7 +281,9 @@ type outcome struct {
 }
 
 func (r *Replica) settle(batch []verify.Result) {
-	own := slices.ContainsFunc(batch, func(res verify.Result) bool { return res.Unverified.Author() == r.self })
+	own := slices.ContainsFunc(batch, func(res verify.Result) bool {
+		return res.Verdict == verify.Accept && res.Unverified.Author() == r.self
+	})
 	if own { // the own frontier must not move in between
 		r.local.writing.Lock()
 		defer r.local.writing.Unlock()
@@ -297,31 +301,36 @@ func (r *Replica) settle(batch []verify.Result) {
 		}
 		r.stored(s.runs, s.ends)
 	}
-	for _, o := range s.others {
-		r.take(o)
-	}
+	r.takeAll(s.others)
 	if _, ok := s.ends[r.self]; ok {
 		r.guard.foreignOwn()
 	}
 	for _, o := range s.outcomes {
 		r.land(o)
 	}
-	for _, id := range s.asks {
-		r.ask(id)
+	if len(s.asks) > 0 {
+		r.ask(s.asks...)
 	}
 }
 
-// take handles what moves no frontier.
-func (r *Replica) take(o other) {
-	switch st := o.statement.(type) {
-	case *wire.Head:
-		r.takeHead(st, o.from)
-	case *wire.Proof:
-		if err := r.takeProof(st); err != nil && r.ctx.Err() == nil {
-			r.trouble("cut a forked author", err)
+// takeAll handles what moves no frontier. Proofs are taken together: each by itself would
+// cost everybody else two commits.
+func (r *Replica) takeAll(others []other) {
+	var proofs []*wire.Proof
+	for _, o := range others {
+		switch st := o.statement.(type) {
+		case *wire.Head:
+			r.takeHead(st, o.from)
+		case *wire.Proof:
+			proofs = append(proofs, st)
+		case *wire.Run:
+			if p := r.compare(st, o.from); p != nil {
+				proofs = append(proofs, p)
+			}
 		}
-	case *wire.Run:
-		r.compare(st, o.from)
+	}
+	if err := r.takeProofs(proofs); err != nil && r.ctx.Err() == nil {
+		r.trouble("cut forked authors", err)
 	}
 }
 
@@ -444,13 +453,10 @@ func (r *Replica) lanesLocked() []*lane {
 	return lanes
 }
 
-// ask asks all peers for what follows an author's frontier.
-func (r *Replica) ask(id keys.NodeID) {
-	r.mu.Lock()
-	lanes := r.lanesLocked()
-	r.mu.Unlock()
-	for _, l := range lanes {
-		l.ask(id)
+// ask asks all peers for what follows the frontiers of some authors.
+func (r *Replica) ask(ids ...keys.NodeID) {
+	for _, l := range r.allLanes() {
+		l.ask(ids)
 	}
 }
 
@@ -463,9 +469,7 @@ func (r *Replica) askLoop() {
 		case <-r.ctx.Done():
 			return
 		case <-tick.C:
-			for _, id := range r.missing() {
-				r.ask(id)
-			}
+			r.ask(r.missing()...)
 		}
 	}
 }
@@ -492,10 +496,7 @@ func (r *Replica) missing() (ids []keys.NodeID) {
 
 // askAll asks all peers for everything that is missing.
 func (r *Replica) askAll() {
-	r.mu.Lock()
-	lanes := r.lanesLocked()
-	r.mu.Unlock()
-	for _, l := range lanes {
+	for _, l := range r.allLanes() {
 		l.sendDigest()
 	}
 }

@@ -38,7 +38,6 @@ type lane struct {
 	answered bool                 // it has been answered with Done
 	inflight int                  // runs from this peer without a verdict
 	drained  bool
-	asked    map[keys.NodeID]question
 	searches map[keys.NodeID]*search
 }
 
@@ -59,7 +58,6 @@ func newLane(s *session, r *Replica, handle uint16) *lane {
 		peer:     make(map[keys.NodeID]position),
 		queued:   make(map[keys.NodeID]bool),
 		owed:     make(map[keys.NodeID]uint64),
-		asked:    make(map[keys.NodeID]question),
 		accounts: make(map[keys.NodeID]*account),
 		searches: make(map[keys.NodeID]*search),
 		began:    time.Now(),
@@ -138,19 +136,34 @@ func (s *session) ping() {
 	s.lanes[0].digestLocked(s.nonce, wire.UnnamedNotWanted, nil)
 }
 
-// ask asks for what follows one author's frontier, not too often.
-func (l *lane) ask(id keys.NodeID) {
-	frontier := l.r.frontier(id)
+// ask asks for what follows some authors' frontiers, each not too often, and all in
+// one digest.
+func (l *lane) ask(ids []keys.NodeID) {
+	refs := l.r.frontiers(ids)
 	now := time.Now()
-	l.s.mu.Lock()
-	defer l.s.mu.Unlock()
-	q := l.asked[id]
-	if now.Sub(q.at) < q.wait {
-		return
+	s := l.s
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.asks.AllowN(now, 1) {
+		return // what is missing is asked for again
 	}
-	l.asked[id] = question{now, min(max(askMin, 2*q.wait), askMax)}
-	l.s.nonce++
-	l.digestLocked(l.s.nonce, wire.UnnamedNotWanted, []wire.Ref{frontier})
+	due := refs[:0]
+	for _, ref := range refs {
+		a := l.accounts[ref.Author]
+		if a == nil && ref.Seq == 0 { // nothing is stored of it: no account is kept
+			due = append(due, ref)
+			continue
+		}
+		a = l.account(ref.Author)
+		if now.Sub(a.asked.at) >= a.asked.wait {
+			a.asked = question{now, min(max(askMin, 2*a.asked.wait), askMax)}
+			due = append(due, ref)
+		}
+	}
+	if len(due) > 0 {
+		s.nonce++
+		l.digestLocked(s.nonce, wire.UnnamedNotWanted, due)
+	}
 }
 
 // controlLocked queues a frame that is not a run.
@@ -171,24 +184,27 @@ func (l *lane) answer(d *wire.Digest) error {
 	s := l.s
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if len(l.unanswered) >= maxUnanswered {
-		return closing(wire.CloseProtocol, "%d digests at once", maxUnanswered)
-	}
-	l.unanswered = append(l.unanswered, d.Nonce)
 	if d.Unnamed == wire.UnnamedWanted {
 		l.all = true
 		clear(l.peer)
 		clear(l.owed)
+		l.unanswered = l.unanswered[:0] // it replaces what was asked before
 	}
-	l.claimsLocked(d)
+	if len(l.unanswered) >= maxUnanswered { // one Done for both: it asks for all that the one before asked
+		l.unanswered = l.unanswered[:len(l.unanswered)-1]
+	}
+	l.unanswered = append(l.unanswered, d.Nonce)
+	moving := l.claimsLocked(d)
 	for _, ref := range d.Refs {
-		l.peer[ref.Author] = position{ref.Seq, ref.Hash}
+		if !moving[ref.Author] {
+			l.peer[ref.Author] = position{ref.Seq, ref.Hash}
+		}
 		if ref.Author == l.r.self {
 			l.r.guard.peerClaims(ref.Seq)
 		}
 	}
-	if len(l.peer) > 2*maxDigestFrames*wire.MaxDigestRefs {
-		return closing(wire.CloseBusy, "digests named more than %d authors", 2*maxDigestFrames*wire.MaxDigestRefs)
+	if len(l.peer) > maxPositions {
+		return closing(wire.CloseBusy, "digests named more than %d authors", maxPositions)
 	}
 	l.oweLocked(d, have)
 	l.oweStatementsLocked(d)
@@ -281,17 +297,16 @@ func (l *lane) moved(ends map[keys.NodeID]wire.Ref) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for id, end := range ends {
-		delete(l.asked, id)
 		pos, known := l.peer[id]
-		if known || l.all {
-			l.account(id).moved = true
-		}
+		a := l.account(id)
+		a.asked = question{}
+		a.moved = known || l.all
 		switch {
 		case !known && !l.all:
 			if l.served {
 				l.introduceLocked(id)
 			}
-		case pos.seq < end.Seq && !l.account(id).differs:
+		case pos.seq < end.Seq && !a.differs && !a.later:
 			l.enqueueLocked(id)
 		}
 	}
@@ -304,9 +319,14 @@ func (l *lane) received(u *wire.UnverifiedRun) {
 	l.s.mu.Lock()
 	defer l.s.mu.Unlock()
 	l.inflight++
-	a := l.account(u.Author())
-	a.claimed = max(a.claimed, u.Last())
-	if pos, known := l.peer[u.Author()]; known && pos.seq < u.Last() || !known && l.all {
+	a := l.saidLocked(u.Author())
+	if a != nil {
+		a.claimed = max(a.claimed, u.Last())
+	}
+	if _, asks := l.owed[u.Author()]; asks && a != nil && a.doubtful {
+		return // it asks what follows a place in its history, and is to be told
+	}
+	if pos, known := l.peer[u.Author()]; known && pos.seq < u.Last() || !known && l.all && len(l.peer) < maxPositions {
 		l.peer[u.Author()] = position{seq: u.Last()}
 	}
 }
@@ -397,7 +417,9 @@ func (r *Replica) keyOf(id keys.NodeID) keys.PublicKey {
 
 // frontiers returns how far the given authors go, ascending.
 func (r *Replica) frontiers(ids []keys.NodeID) []wire.Ref {
+	ids = slices.Clone(ids)
 	slices.SortFunc(ids, keys.NodeID.Compare)
+	ids = slices.Compact(ids)
 	refs := make([]wire.Ref, len(ids))
 	for i, id := range ids {
 		refs[i] = r.frontier(id)

@@ -1,6 +1,10 @@
 package replica
 
-import "time"
+import (
+	"time"
+
+	"github.com/hearsaynet/hearsay/replica/wire"
+)
 
 const (
 	// DefaultMaxSkew is how far ahead of our clock an update may be dated and still
@@ -52,6 +56,12 @@ const (
 	maxOffered = 16 << 10
 	// maxDigestFrames bounds one digest: 14,169 authors a frame.
 	maxDigestFrames = 4
+	// maxPositions bounds the authors whose position at a peer is remembered.
+	maxPositions = 2 * maxDigestFrames * wire.MaxDigestRefs
+	// What is missing is asked for so often a second, and at once, on one link: well
+	// below what the peer takes.
+	askRate  = 5
+	askBurst = 20
 	// Digests a second that one link may send, and at once: each costs a look at
 	// every author.
 	digestRate  = 20

@@ -188,14 +188,9 @@ func (l *local) loop() {
 
 // write signs and stores a group of requests as one run, and answers them.
 func (l *local) write(group []*request) {
-	l.writing.Lock()
-	defer l.writing.Unlock()
 	run, err := l.sign(group)
 	if err == nil {
-		err = l.r.storeUntilDone(run)
-	}
-	if err == nil {
-		l.r.stored([]*wire.Run{run}, nil)
+		err = l.store(run)
 	}
 	i := 0
 	for _, req := range group {
@@ -210,9 +205,29 @@ func (l *local) write(group []*request) {
 	}
 }
 
+// store stores and applies an own run. While it was being signed, own updates may have
+// come from elsewhere: then another node writes with this key, and nothing is stored.
+func (l *local) store(run *wire.Run) error {
+	l.writing.Lock()
+	defer l.writing.Unlock()
+	if l.r.ownFrontier() != run.Prev() {
+		l.r.guard.foreignOwn()
+		return ErrWritesElsewhere
+	}
+	if err := l.r.guard.status(); err != nil {
+		return err
+	}
+	if err := l.r.storeUntilDone(run); err != nil {
+		return err
+	}
+	l.r.stored([]*wire.Run{run}, nil)
+	return nil
+}
+
 // sign makes the run. Once a draft has been shown to the signer its seqs are never
 // given other content, so a signer that is unavailable is asked again for the very
-// same one until the replica closes.
+// same one until the replica closes. The own frontier may move meanwhile, from
+// elsewhere only, and then nothing is ever written after it.
 func (l *local) sign(group []*request) (*wire.Run, error) {
 	r := l.r
 	if err := r.guard.status(); err != nil {

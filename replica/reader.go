@@ -16,8 +16,13 @@ func (s *session) read(in io.Reader) error {
 		if err != nil {
 			return err
 		}
-		s.lastFrame.Store(time.Now().UnixNano())
-		if err := s.receive(f); err != nil {
+		s.busy.Store(true)
+		err = s.receive(f)
+		now := time.Now().UnixNano()
+		s.lastByte.Store(now)
+		s.lastFrame.Store(now)
+		s.busy.Store(false)
+		if err != nil {
 			return err
 		}
 	}
@@ -99,7 +104,7 @@ func (l *lane) readProof(body []byte) error {
 	}
 	l.s.mu.Lock()
 	l.inflight++
-	if a := l.account(u.Author()); a.proof == 0 || u.UnverifiedSeq() < a.proof {
+	if a := l.saidLocked(u.Author()); a != nil && (a.proof == 0 || u.UnverifiedSeq() < a.proof) {
 		a.proof = u.UnverifiedSeq()
 	}
 	l.s.mu.Unlock()

@@ -9,10 +9,10 @@ import (
 )
 
 // rebuildRest is how long the models are left in peace after a rebuild, in multiples
-// of what it took: rebuilds take a fifth of the time at most, whatever authors do, and
+// of what it took: rebuilds take a tenth of the time at most, whatever authors do, and
 // come no faster than every rebuildRestMin.
 const (
-	rebuildRest    = 4
+	rebuildRest    = 9
 	rebuildRestMin = 100 * time.Millisecond
 )
 

@@ -30,7 +30,7 @@ func (l *lane) contradicted(id keys.NodeID, high uint64) {
 	l.s.mu.Lock()
 	q := l.searches[id]
 	if q == nil {
-		if len(l.searches) >= maxSearches {
+		if len(l.searches) >= maxSearches && !l.dropSearchLocked() {
 			l.s.mu.Unlock()
 			return
 		}
@@ -47,6 +47,17 @@ func (l *lane) contradicted(id keys.NodeID, high uint64) {
 	if fresh || again {
 		l.probe(id)
 	}
+}
+
+// dropSearchLocked gives up a search that has not been answered for a while.
+func (l *lane) dropSearchLocked() bool {
+	for id, q := range l.searches {
+		if time.Since(q.at) >= searchAgain {
+			delete(l.searches, id)
+			return true
+		}
+	}
+	return false
 }
 
 // agreed implements source: this peer's history is ours up to seq.

@@ -101,6 +101,7 @@ type session struct {
 	greeted    atomic.Bool
 	lastByte   atomic.Int64 // when bytes last came, ns since the Unix epoch
 	lastFrame  atomic.Int64 // when a whole frame last came
+	busy       atomic.Bool  // a frame is being handled: nobody reads, so the peer is not silent
 	writeSince atomic.Int64 // when the write under way began, 0 for none
 
 	lanes    []*lane                        // fixed once greeted
@@ -108,6 +109,7 @@ type session struct {
 	offered  map[keys.NodeID]keys.PublicKey // used by the reader only
 	digests  *rate.Limiter
 	resend   *rate.Limiter
+	asks     *rate.Limiter
 	sleeping atomic.Bool // the writer will be woken when resend has room
 
 	mu      sync.Mutex // guards the fields below and the lanes'
@@ -134,6 +136,7 @@ func newSession(ctx context.Context, conn io.ReadWriteCloser, o SyncConfig) *ses
 		keyed:   make(map[keys.NodeID]bool),
 		digests: rate.NewLimiter(digestRate, digestBurst),
 		resend:  rate.NewLimiter(resendRate, resendBurst),
+		asks:    rate.NewLimiter(askRate, askBurst),
 	}
 	s.ctx, s.cancel = context.WithCancelCause(ctx)
 	now := time.Now().UnixNano()
@@ -362,12 +365,13 @@ func since(now time.Time, t *atomic.Int64) time.Duration {
 
 func (s *session) overdue(now, started time.Time) error {
 	const slowest = time.Duration(wire.MaxFrame/slowestRate) * time.Second
+	busy := s.busy.Load()
 	switch {
 	case !s.greeted.Load() && now.Sub(started) >= helloTimeout:
 		return closing(wire.CloseTimeout, "no Hello within %v", helloTimeout)
-	case since(now, &s.lastByte) >= silenceLimit:
+	case !busy && since(now, &s.lastByte) >= silenceLimit:
 		return closing(wire.CloseTimeout, "silent for %v", silenceLimit)
-	case since(now, &s.lastFrame) >= silenceLimit+slowest:
+	case !busy && since(now, &s.lastFrame) >= silenceLimit+slowest:
 		return closing(wire.CloseTimeout, "a frame took more than %v", silenceLimit+slowest)
 	case since(now, &s.writeSince) >= silenceLimit:
 		return closing(wire.CloseTimeout, "has not read for %v", silenceLimit)

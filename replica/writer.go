@@ -91,7 +91,7 @@ func (s *session) writeNext(out *frameWriter) (sent bool, err error) {
 // turn is what a lane may send before the next one's turn.
 type turn struct {
 	lane       *lane // nil: nothing is due
-	statements []wire.Statement
+	statements []statement
 	author     keys.NodeID // zero: no runs are due
 }
 

@@ -32,6 +32,8 @@ type config struct {
 	Version int `json:"version"`
 	// Key is the path of the key file; "" is id_ed25519 in the directory.
 	Key string `json:"key"`
+	// Agent says that the key is in the user's ssh-agent instead.
+	Agent bool `json:"agent,omitempty"`
 	// PublicKey is an authorized_keys line. A directory keeps its key for ever.
 	PublicKey string `json:"public_key"`
 	// KeyMadeHere says that the key was made for this directory, and that its store has

@@ -113,7 +113,7 @@ func (d *doctor) examine(ctx context.Context) {
 	if !d.config() {
 		return
 	}
-	d.key()
+	d.key(ctx)
 	d.trust(ctx)
 	d.disk()
 	api, err := connect(ctx, Options{Dir: d.dir.path})

@@ -15,6 +15,7 @@ import (
 	"github.com/hearsaynet/hearsay/keys/dir"
 	"github.com/hearsaynet/hearsay/replica/store"
 	"github.com/hearsaynet/hearsay/sign"
+	"github.com/hearsaynet/hearsay/sign/agent"
 )
 
 const (
@@ -69,8 +70,18 @@ func (d *doctor) config() bool {
 	return true
 }
 
-// key looks at the key file.
-func (d *doctor) key() {
+// key looks at the key file, or asks the agent that has the key.
+func (d *doctor) key(ctx context.Context) {
+	want, _ := d.cfg.publicKey() // parseConfig has read it
+	if d.cfg.Agent {
+		if err := agent.New("", want).Check(ctx); err != nil {
+			d.add(Problem, "key", withoutPrefix(err.Error()), "nothing is signed, and no link made, until the agent has it",
+				"ssh-add the key that "+want.ID().Fingerprint()+" names, with the same SSH_AUTH_SOCK as the node")
+			return
+		}
+		d.healthy("key (in the ssh-agent)")
+		return
+	}
 	path := d.dir.keyPath(d.cfg)
 	info, err := os.Stat(path)
 	if err != nil {
@@ -82,7 +93,6 @@ func (d *doctor) key() {
 		d.add(Problem, "key", fmt.Sprintf("the key file %s has mode %04o", path, perm),
 			"whoever reads it writes as this node", "chmod 600 "+shellQuote(path))
 	}
-	want, _ := d.cfg.publicKey() // parseConfig has read it
 	k, _, err := keygen.ReadFile(path, nil)
 	switch {
 	case errors.Is(err, sign.ErrPassphraseNeeded):

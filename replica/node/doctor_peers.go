@@ -17,6 +17,7 @@ import (
 	"github.com/hearsaynet/hearsay/replica/link"
 	"github.com/hearsaynet/hearsay/replica/wire"
 	"github.com/hearsaynet/hearsay/sign"
+	"github.com/hearsaynet/hearsay/sign/agent"
 )
 
 // probeTimeout bounds each question to a peer: name, link, and conversation.
@@ -63,7 +64,7 @@ func (d *doctor) probeAll(ctx context.Context, addrs, topics []string, own map[s
 	if len(addrs) == 0 {
 		return
 	}
-	ep, err := link.New(link.Config{Signer: d.signer(), HandshakeTimeout: probeTimeout})
+	ep, err := link.New(link.Config{Signer: d.signer(ctx), HandshakeTimeout: probeTimeout})
 	if err != nil {
 		d.add(Problem, "peer", "peers cannot be asked: "+err.Error(), "", "")
 		return
@@ -92,9 +93,13 @@ func (d *doctor) probeAll(ctx context.Context, addrs, topics []string, own map[s
 	}
 }
 
-// signer is the node's key, or, where it needs a passphrase, any: peers need not know it.
-func (d *doctor) signer() sign.Signer {
-	if k, _, err := keygen.ReadFile(d.dir.keyPath(d.cfg), nil); err == nil {
+// signer is the node's key, or, where it needs a passphrase or its agent is away, any: peers need not know it.
+func (d *doctor) signer(ctx context.Context) sign.Signer {
+	if key, err := d.cfg.publicKey(); err == nil && d.cfg.Agent {
+		if s := agent.New("", key); s.Check(ctx) == nil {
+			return s
+		}
+	} else if k, _, err := keygen.ReadFile(d.dir.keyPath(d.cfg), nil); err == nil {
 		return k
 	}
 	k, err := keygen.Generate(keygen.Ed25519, 0)

@@ -54,6 +54,9 @@ func (d *dataDir) checkConfig(report func(store.Fault)) {
 		report(fault(fileConfig, err))
 		return
 	}
+	if c.Agent {
+		return // there is no key file
+	}
 	path := d.keyPath(c)
 	key, _, err := keygen.ReadFile(path, nil)
 	if errors.Is(err, sign.ErrPassphraseNeeded) {

@@ -12,12 +12,15 @@ import (
 	"github.com/hearsaynet/hearsay/keygen"
 	"github.com/hearsaynet/hearsay/keys"
 	"github.com/hearsaynet/hearsay/sign"
+	"github.com/hearsaynet/hearsay/sign/agent"
 )
 
 // identity is the node's key. It is a sign.Signer that opens the key file when it is
 // first needed, so that commands that only read ask for no passphrase.
 type identity struct {
 	public     keys.PublicKey
+	agent      *agent.Signer // nil: the key is in a file
+	offline    bool
 	path       string
 	passphrase func() ([]byte, error)
 	log        *slog.Logger
@@ -31,11 +34,27 @@ func (id *identity) Public() keys.PublicKey { return id.public }
 
 // Sign implements sign.Signer.
 func (id *identity) Sign(ctx context.Context, namespace string, msg []byte) ([]byte, error) {
+	if id.agent != nil {
+		return id.agent.Sign(ctx, namespace, msg)
+	}
 	key, err := id.unlock()
 	if err != nil {
 		return nil, err
 	}
 	return key.Sign(ctx, namespace, msg)
+}
+
+// ready finds out before a write whether the key can sign. An agent that is away is an
+// error only offline: a node that runs waits for it.
+func (id *identity) ready(ctx context.Context) error {
+	switch {
+	case id.agent == nil:
+		_, err := id.unlock()
+		return err
+	case id.offline:
+		return agentError(id.agent.Check(ctx))
+	}
+	return nil
 }
 
 // unlock opens the key file.
@@ -73,9 +92,11 @@ func otherKey(path string, got, want keys.NodeID) error {
 
 // identify brings config and key together: those of a directory that has them, or
 // those that are given or made for a new one.
-func (d *dataDir) identify(o Options) (c config, id *identity, err error) {
+func (d *dataDir) identify(ctx context.Context, o Options) (c config, id *identity, err error) {
 	c, err = d.readConfig()
 	switch {
+	case errors.Is(err, ErrNoNode) && !o.Offline && !o.Agent.IsZero():
+		return d.newAgentIdentity(ctx, o)
 	case errors.Is(err, ErrNoNode) && !o.Offline:
 		return d.newIdentity(o)
 	case err != nil:
@@ -85,18 +106,67 @@ func (d *dataDir) identify(o Options) (c config, id *identity, err error) {
 	if err != nil {
 		return c, nil, err
 	}
-	id = &identity{public: public, path: d.keyPath(c), passphrase: o.Passphrase, log: o.Log}
-	if o.KeyFile != "" {
+	id = &identity{public: public, offline: o.Offline, path: d.keyPath(c), passphrase: o.Passphrase, log: o.Log}
+	switch {
+	case o.KeyFile != "":
 		if c.Key, err = filepath.Abs(o.KeyFile); err != nil {
 			return c, nil, fmt.Errorf("node: %w", err)
 		}
-		id.path = c.Key
+		id.path, c.Agent = c.Key, false
+	case !o.Agent.IsZero():
+		if o.Agent != public.ID() {
+			return c, nil, otherKey(o.Agent.Fingerprint(), o.Agent, public.ID())
+		}
+		c.Key, c.Agent = "", true
+	}
+	if c.Agent {
+		id.agent = agent.New("", public)
 	}
 	if o.Offline {
 		return c, id, nil
 	}
-	_, err = id.unlock()
-	return c, id, err
+	return c, id, id.start(ctx)
+}
+
+// start opens the key file of a node that is to run. An agent may come later.
+func (id *identity) start(ctx context.Context) error {
+	if id.agent == nil {
+		_, err := id.unlock()
+		return err
+	}
+	err := id.agent.Check(ctx)
+	if err != nil && ctx.Err() == nil {
+		id.log.Warn("nothing is signed, and no link made, until the ssh-agent has the key", "key", id.public.ID().Fingerprint(), "error", err)
+		return nil
+	}
+	return err
+}
+
+// newAgentIdentity takes a key that the user's agent holds.
+func (d *dataDir) newAgentIdentity(ctx context.Context, o Options) (c config, id *identity, err error) {
+	switch there, err := d.has(fileKey); {
+	case err != nil:
+		return c, nil, fmt.Errorf("node: %w", err)
+	case there:
+		return c, nil, d.ownKey()
+	}
+	signer, err := agent.Find(ctx, "", o.Agent)
+	if err != nil {
+		return c, nil, agentError(err)
+	}
+	c.Agent, c.PublicKey = true, signer.Public().AuthorizedKey("")
+	return c, &identity{public: signer.Public(), agent: signer, log: o.Log}, nil
+}
+
+func agentError(err error) error {
+	if err != nil {
+		err = fmt.Errorf("node: %w", err)
+	}
+	return err
+}
+
+func (d *dataDir) ownKey() error {
+	return fmt.Errorf("node: the data directory %s has a key of its own, %s: give another directory with --data", d.path, fileKey)
 }
 
 func (d *dataDir) keyPath(c config) string {
@@ -120,7 +190,7 @@ func (d *dataDir) newIdentity(o Options) (c config, id *identity, err error) {
 			return c, nil, fmt.Errorf("node: %w", err)
 		}
 		if there && !sameFile(path, d.join(fileKey)) {
-			return c, nil, fmt.Errorf("node: the data directory %s has a key of its own, %s: give another directory with --data", d.path, fileKey)
+			return c, nil, d.ownKey()
 		}
 		c.Key = path
 	case !there:

@@ -112,7 +112,7 @@ func (n *Node) fail(err error) {
 }
 
 // openDir takes the directory and the key, each with its lock.
-func (n *Node) openDir(context.Context) (err error) {
+func (n *Node) openDir(ctx context.Context) (err error) {
 	path, err := resolveDir(n.opts.Dir)
 	if err != nil {
 		return err
@@ -130,7 +130,7 @@ func (n *Node) openDir(context.Context) (err error) {
 		return err
 	}
 	n.onClose(lock.Close)
-	if n.cfg, n.id, err = n.dir.identify(n.opts); err != nil {
+	if n.cfg, n.id, err = n.dir.identify(ctx, n.opts); err != nil {
 		return err
 	}
 	keyLock, err := lockKey(n.ID())

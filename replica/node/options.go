@@ -9,6 +9,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/hearsaynet/hearsay/keys"
 	"github.com/hearsaynet/hearsay/replica/wire"
 )
 
@@ -19,6 +20,9 @@ type Options struct {
 	// KeyFile is the node's private key. It is remembered; "" means the key that the
 	// directory has, and for a new directory a new ed25519 key in it.
 	KeyFile string
+	// Agent is the id of a key that the user's ssh-agent ($SSH_AUTH_SOCK) holds, instead of
+	// KeyFile. That the key is in an agent is remembered, and not where the agent is.
+	Agent keys.NodeID
 	// Passphrase is asked for the key file's when it is encrypted. Nil: an encrypted
 	// key is an error.
 	Passphrase func() ([]byte, error)
@@ -115,8 +119,11 @@ func (o *Options) check() error {
 	if err := CheckHeadInterval(o.HeadInterval); err != nil && o.HeadInterval != 0 {
 		return err
 	}
-	if o.Offline && (o.Listen != nil || o.Peers != nil || o.KeyFile != "") {
-		return errors.New("node: Options.Offline goes with no Listen, Peers or KeyFile")
+	if o.Offline && (o.Listen != nil || o.Peers != nil || o.KeyFile != "" || !o.Agent.IsZero()) {
+		return errors.New("node: Options.Offline goes with no Listen, Peers, KeyFile or Agent")
+	}
+	if o.KeyFile != "" && !o.Agent.IsZero() {
+		return errors.New("node: Options.KeyFile and Agent exclude each other: the key is in one of them")
 	}
 	return nil
 }

@@ -60,13 +60,12 @@ func (t *topic) close() error {
 }
 
 // writable prepares for a write: an offline node opens its key now, so that a wrong
-// passphrase is the caller's error.
-func (t *topic) writable() error {
+// passphrase, or an agent without the key, is the caller's error.
+func (t *topic) writable(ctx context.Context) error {
 	if t.kv == nil {
 		return fmt.Errorf("node: %w", ErrRelay)
 	}
-	_, err := t.n.id.unlock()
-	return err
+	return t.n.id.ready(ctx)
 }
 
 func (t *topic) readable() error {
@@ -77,14 +76,14 @@ func (t *topic) readable() error {
 }
 
 func (t *topic) Set(ctx context.Context, key string, value []byte) (wire.Ref, error) {
-	if err := t.writable(); err != nil {
+	if err := t.writable(ctx); err != nil {
 		return wire.Ref{}, err
 	}
 	return t.kv.Set(ctx, key, value)
 }
 
 func (t *topic) SetMany(ctx context.Context, pairs []Pair) ([]wire.Ref, error) {
-	if err := t.writable(); err != nil {
+	if err := t.writable(ctx); err != nil {
 		return nil, err
 	}
 	many := make([]kv.Pair, len(pairs))
@@ -95,7 +94,7 @@ func (t *topic) SetMany(ctx context.Context, pairs []Pair) ([]wire.Ref, error) {
 }
 
 func (t *topic) Delete(ctx context.Context, key string) (wire.Ref, error) {
-	if err := t.writable(); err != nil {
+	if err := t.writable(ctx); err != nil {
 		return wire.Ref{}, err
 	}
 	return t.kv.Delete(ctx, key)
@@ -171,7 +170,7 @@ func failing[T any](err error) iter.Seq2[T, error] {
 }
 
 func (t *topic) Publish(ctx context.Context, name string, data ...[]byte) ([]wire.Ref, error) {
-	if err := t.writable(); err != nil {
+	if err := t.writable(ctx); err != nil {
 		return nil, err
 	}
 	return t.events.PublishMany(ctx, name, data...)
@@ -271,12 +270,12 @@ func (t *topic) Explain(ctx context.Context, author keys.NodeID, seq uint64) (*E
 
 func (t *topic) Proofs(ctx context.Context) iter.Seq2[*wire.Proof, error] {
 	return func(yield func(*wire.Proof, error) bool) {
-		for _, p := range t.r.Proofs() {
+		for p, err := range t.r.Proofs() {
 			if ctx.Err() != nil {
 				yield(nil, context.Cause(ctx))
 				return
 			}
-			if !yield(p, nil) {
+			if !yield(p, err) {
 				return
 			}
 		}

@@ -237,6 +237,9 @@ func (w *walker) open(from, id uint64) (*page, error) {
 	if err := w.claim(from, id, uint64(p.size/w.meta.pageSize)); err != nil {
 		return nil, err
 	}
+	if p.flags == flagFreelist { // its elements are half as long, and counted by who reads them
+		return p, nil
+	}
 	return p, w.need(p, int64(pageHeaderSize+elementSize*p.count))
 }
 

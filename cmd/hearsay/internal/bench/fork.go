@@ -69,7 +69,7 @@ func converge(ctx context.Context, dir string, common, branch, other []*wire.Run
 		return measured{}, err
 	}
 	defer b.stop()
-	if err := until(ctx, each(all, func(t *target) bool { return len(t.Proofs()) > 0 })); err != nil {
+	if err := until(ctx, each(all, func(t *target) bool { return len(t.cuts()) > 0 })); err != nil {
 		return measured{}, err
 	}
 	cut := time.Since(m.began).Seconds()

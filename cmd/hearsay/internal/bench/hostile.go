@@ -193,8 +193,8 @@ func liveForkStorm(c *crowd, before, forks int) measure {
 		}
 		a.took = func(t *target) []Figure {
 			proved := 0
-			if p := t.Proofs(); len(p) > 0 {
-				proved = forks + 1 - int(p[0].Seq())
+			if cuts := t.cuts(); len(cuts) > 0 {
+				proved = forks + 1 - int(cuts[0])
 			}
 			return []Figure{{"forks taken", float64(proved), ""}}
 		}
@@ -222,7 +222,7 @@ func liveForkCrowd(c *crowd, before, forks int) measure {
 			a.frames = appendFrame(a.frames, wire.FrameFork, proof.Body())
 		}
 		a.took = func(t *target) []Figure {
-			return []Figure{{"forks taken", float64(len(t.Proofs())), ""}}
+			return []Figure{{"forks taken", float64(len(t.cuts())), ""}}
 		}
 		return c.stormed(ctx, dir, before, a)
 	}

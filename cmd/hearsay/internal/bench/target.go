@@ -157,3 +157,13 @@ func says(frames []byte) func(context.Context, net.Conn) error {
 		return err
 	}
 }
+
+// cuts returns the seqs at which authors are cut, by author.
+func (t *target) cuts() (seqs []uint64) {
+	for _, a := range t.Status().Authors {
+		if a.Cut > 0 {
+			seqs = append(seqs, a.Cut)
+		}
+	}
+	return seqs
+}
