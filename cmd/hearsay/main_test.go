@@ -221,7 +221,7 @@ func addNode(ts *testscript.TestScript, name string, n *nodeProcess) {
 
 func scriptEnv(ts *testscript.TestScript) []string {
 	env := os.Environ()
-	for _, name := range []string{"HOME", "XDG_DATA_HOME", "XDG_RUNTIME_DIR", "PATH"} {
+	for _, name := range []string{"HOME", "XDG_DATA_HOME", "XDG_RUNTIME_DIR", "PATH", "SSH_AUTH_SOCK"} {
 		env = append(env, name+"="+ts.Getenv(name))
 	}
 	return env

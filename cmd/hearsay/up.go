@@ -25,7 +25,8 @@ listens on loopback. Prints the node's id and the line that another node runs to
 Only the keys that "hearsay trust" admits, and the node's own, count as authors; --open
 admits every key that proves itself. Whoever delivers an update does not matter.`,
 		Example: `  hearsay up
-  hearsay up --data ./ada --listen :4427 --peer Qm…@relay.example:4427 --topic greetings`,
+  hearsay up --data ./ada --listen :4427 --peer Qm…@relay.example:4427 --topic greetings
+  hearsay up --agent SHA256:…`,
 		Args:        takes(0, 0),
 		Annotations: map[string]string{annotationStays: ""},
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -39,10 +40,12 @@ admits every key that proves itself. Whoever delivers an update does not matter.
 	f := cmd.Flags()
 	f.StringVar(&o.KeyFile, "key", "", "use the private key in `FILE` (default: one is made in the data directory)")
 	a.keyAccess.add(f)
+	f.Var(idVar{&o.Agent}, "agent", "sign with the key of `FINGERPRINT` in the ssh-agent at $SSH_AUTH_SOCK (ssh-add -l shows them)")
 	f.Var(topicVar{&topic}, "topic", "replicate topic `T` (default: that of last time, and at first \"default\")")
 	linkFlags(f, &o)
 	f.BoolVar(&o.Force, "force", false, "write even if no peer can say that this store is the newest of its key")
 	cmd.MarkFlagFilename("key")
+	cmd.MarkFlagsMutuallyExclusive("key", "agent")
 	return cmd
 }
 

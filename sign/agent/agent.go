@@ -19,12 +19,11 @@ import (
 	"os"
 
 	"github.com/hearsaynet/hearsay/keys"
-	"github.com/hearsaynet/hearsay/sign"
 )
 
 // ErrNoKey is wrapped, beside sign.ErrUnavailable, by the error for an agent that
 // answers and does not offer the key. A locked agent offers none.
-var ErrNoKey = errors.New("the ssh-agent does not offer the key")
+var ErrNoKey = errors.New("it does not offer the key")
 
 // ErrBadAnswer is wrapped by the error for an answer that is none, or a signature that
 // is not the key's. Nothing of it is used.
@@ -48,7 +47,7 @@ func Socket() (string, error) {
 
 const socketVariable = "SSH_AUTH_SOCK"
 
-var errNoSocket = fmt.Errorf("%w: SSH_AUTH_SOCK is not set: \"eval $(ssh-agent)\" starts an agent and sets it", sign.ErrUnavailable)
+var errNoSocket = &unavailableError{what: "SSH_AUTH_SOCK is not set: \"eval $(ssh-agent)\" starts an agent and sets it"}
 
 // New returns the signer of a key that is known already. The agent is asked at the first
 // signature. With an empty socket, Sign looks for Socket each time.
@@ -93,11 +92,11 @@ func find(ctx context.Context, socket string, id keys.NodeID) (keys.PublicKey, e
 }
 
 func notOffered(id keys.NodeID, held []identity, others int) error {
-	offers := "it offers none: it is locked (\"ssh-add -X\" unlocks it) or empty (\"ssh-add FILE\" adds one)"
+	offers := "it offers none, so it is locked (\"ssh-add -X\" unlocks it) or empty (\"ssh-add FILE\" adds one)"
 	if len(held)+others > 0 {
 		offers = fmt.Sprintf("of the %d that it offers, %d are admitted and none is that one: \"ssh-add FILE\" adds it", len(held)+others, len(held))
 	}
-	return fmt.Errorf("%w: %w: %s: %s", sign.ErrUnavailable, ErrNoKey, id.Fingerprint(), offers)
+	return &unavailableError{id.Fingerprint(), fmt.Errorf("%w: %s", ErrNoKey, offers)}
 }
 
 func resolve(socket string) (string, error) {

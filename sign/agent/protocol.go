@@ -67,8 +67,25 @@ func unavailable(ctx context.Context, what string, err error) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
-	return fmt.Errorf("%w: %s: %w", sign.ErrUnavailable, what, err)
+	return &unavailableError{what, err}
 }
+
+// unavailableError is a sign.ErrUnavailable that says why.
+type unavailableError struct {
+	what string
+	err  error
+}
+
+func (u *unavailableError) Error() string {
+	if u.err == nil {
+		return "the ssh-agent is unavailable: " + u.what
+	}
+	return "the ssh-agent is unavailable: " + u.what + ": " + u.err.Error()
+}
+
+func (u *unavailableError) Is(target error) bool { return target == sign.ErrUnavailable }
+
+func (u *unavailableError) Unwrap() error { return u.err }
 
 // identity is a key that the agent says it holds.
 type identity struct {

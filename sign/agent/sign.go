@@ -8,7 +8,6 @@ import (
 	"net"
 
 	"github.com/hearsaynet/hearsay/keys"
-	"github.com/hearsaynet/hearsay/sign"
 )
 
 func (s *Signer) sign(ctx context.Context, namespace string, msg []byte) ([]byte, error) {
@@ -58,11 +57,11 @@ func (s *Signer) refused(ctx context.Context, conn net.Conn) error {
 	}
 	held, others, err := parseIdentities(body)
 	if kind != msgIdentities || err != nil {
-		return fmt.Errorf("%w: it refuses to sign", sign.ErrUnavailable)
+		return &unavailableError{what: "it refuses to sign"}
 	}
 	for _, h := range held {
 		if h.key == s.public {
-			return fmt.Errorf("%w: it refuses to sign with the key: its use was not confirmed, or is restricted", sign.ErrUnavailable)
+			return &unavailableError{what: "it refuses to sign with the key: its use was not confirmed, or is restricted"}
 		}
 	}
 	return notOffered(s.public.ID(), held, others)
