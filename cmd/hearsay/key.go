@@ -36,7 +36,7 @@ encrypted OpenSSH file needs no passphrase, as its public half is in the clear.`
 	}
 	a.keyAccess.add(show.Flags())
 	a.keyAccess.add(id.Flags())
-	cmd.AddCommand(id, show, newKeyConvertCmd(a))
+	cmd.AddCommand(id, show, newKeyConvertCmd(a), newKeyBundleCmd(a), newKeyPublishCmd(a))
 	return cmd
 }
 

@@ -67,6 +67,7 @@ func TestScript(t *testing.T) {
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"node":       cmdNode,
+			"service":    cmdService,
 			"lying":      cmdLying,
 			"stopnode":   cmdStopNode,
 			"killnode":   cmdKillNode,

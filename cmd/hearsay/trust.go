@@ -11,15 +11,28 @@ import (
 )
 
 func newTrustCmd(a *app) *cobra.Command {
-	return &cobra.Command{
-		Use:   "trust PUBFILE|-...",
+	bundle, signer := "", ""
+	cmd := &cobra.Command{
+		Use:   "trust PUBFILE|-... | --bundle FILE --signer ID",
 		Short: "Admit authors by their public keys",
 		Long: `Admits the author of each PUBFILE (a FILE.pub, or any file with one line
-"ssh-ed25519 AAAA… comment") and prints its id. A running node follows within a second.`,
+"ssh-ed25519 AAAA… comment") and prints its id. A running node follows within a second.
+
+With --bundle it admits all keys of a bundle that "hearsay key bundle" made, if the
+administrator --signer has signed it.`,
 		Example: `  hearsay trust ada.pub
+  hearsay trust --bundle fleet.signers --signer Qm…
   ssh ada@example cat .local/share/hearsay/id_ed25519.pub | hearsay trust -`,
-		Args: takes(1, many),
-		RunE: func(_ *cobra.Command, args []string) error {
+		Args: func(cmd *cobra.Command, args []string) error {
+			if cmd.Flags().Changed("bundle") {
+				return takes(0, 0)(cmd, args)
+			}
+			return takes(1, many)(cmd, args)
+		},
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if bundle != "" {
+				return a.trustBundle(cmd.Context(), bundle, signer)
+			}
 			return a.each(args, func(o *output, name string) error {
 				text, err := a.readKeyFile(name)
 				if err != nil {
@@ -37,6 +50,10 @@ func newTrustCmd(a *app) *cobra.Command {
 			})
 		},
 	}
+	cmd.Flags().StringVar(&bundle, "bundle", "", "admit the keys of the bundle in `FILE`, signed in FILE.sig")
+	cmd.Flags().StringVar(&signer, "signer", "", "if it is signed by `ID`, or by the key in a file")
+	cmd.MarkFlagFilename("bundle")
+	return cmd
 }
 
 func newUntrustCmd(a *app) *cobra.Command {

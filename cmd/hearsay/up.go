@@ -82,6 +82,9 @@ func linkFlags(f *pflag.FlagSet, o *node.Options) {
 
 // stay runs a node until ctx ends.
 func (a *app) stay(ctx context.Context, o node.Options) error {
+	if err := checkKeySources(&o); err != nil {
+		return err
+	}
 	o.Dir, o.Log, o.Version = a.data, a.log, version()
 	n, err := node.Open(ctx, o)
 	if err != nil {

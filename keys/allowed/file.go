@@ -98,7 +98,7 @@ func (f *File) look() {
 	admitted := make(map[keys.NodeID]keys.Admission)
 	for i := range lines {
 		l := &lines[i]
-		if !l.admits(f.opts.Principal) {
+		if !l.Admits(f.opts.Principal) {
 			continue
 		}
 		if l.Local {

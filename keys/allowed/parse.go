@@ -128,8 +128,9 @@ func clip(s string) string {
 	return s
 }
 
-// admits reports whether l admits its key to who asks for principal, "" for anybody.
-func (l *Line) admits(principal string) bool {
+// Admits reports whether l admits its key at any time to who asks for principal, "" for
+// anybody.
+func (l *Line) Admits(principal string) bool {
 	if _, ca := l.Option("cert-authority"); ca {
 		return false
 	}

@@ -40,7 +40,7 @@ import (
 
 // Defaults of Config.
 const (
-	defaultRefresh = 30 * time.Second
+	defaultRefresh = 10 * time.Second
 	defaultTimeout = 10 * time.Second
 )
 
@@ -63,7 +63,7 @@ type Config struct {
 	Signer keys.NodeID
 	// Dir is an existing directory that keeps the newest list and its keys, for this signer.
 	Dir string
-	// Refresh is the pause between two looks at the list, give or take a tenth. Default 30 s.
+	// Refresh is the pause between two looks at the list, give or take a tenth. Default 10 s.
 	Refresh time.Duration
 	// Timeout bounds a request with its answer. Default 10 s.
 	Timeout time.Duration
