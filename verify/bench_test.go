@@ -106,3 +106,48 @@ func BenchmarkShare(b *testing.B) {
 	}
 	b.ReportMetric(raw.Seconds()/piped.Seconds(), "×raw")
 }
+
+// BenchmarkUnavailable alternates between 99 authors alone and the same with a hundredth
+// whose keystore does not answer, in blocks, and reports the part of the throughput that
+// is left to the 99.
+func BenchmarkUnavailable(b *testing.B) {
+	const block, authors = 4000, 99
+	last := newAuthor(b, authors)
+	var runs []*wire.UnverifiedRun
+	ks := newFlaky()
+	for i := range authors {
+		a := newAuthor(b, uint64(i))
+		ks.Add(a.key)
+		runs = append(runs, a.run(1, 200))
+	}
+	ks.fail(last, errDown)
+	alone, beside := verify.New(verify.Admitted(ks), verify.Config{}), verify.New(verify.Admitted(ks), verify.Config{})
+	defer alone.Close()
+	defer beside.Close()
+	for range 200 { // of the 256 that may wait
+		submit(b, beside, last.run(1, 200), nil)
+	}
+	measure := func(p *verify.Pipeline) time.Duration {
+		start := time.Now()
+		var wg sync.WaitGroup
+		wg.Go(func() {
+			for i := range block {
+				_ = p.Submit(b.Context(), verify.NewRequest(runs[i%authors], keys.PublicKey{}), nil)
+			}
+		})
+		for range block {
+			if res := <-p.Results(); res.Verdict != verify.Accept {
+				b.Fatal(res.Err)
+			}
+		}
+		wg.Wait()
+		return time.Since(start)
+	}
+	var without, with time.Duration
+	for b.Loop() {
+		without += measure(alone)
+		with += measure(beside)
+	}
+	b.ReportMetric(100*without.Seconds()/with.Seconds(), "%left")
+	b.ReportMetric(float64(b.N*block)/with.Seconds(), "updates/s")
+}
