@@ -91,6 +91,11 @@ func TestPublicFileRefuses(t *testing.T) {
 	}
 	padded := append([]byte{0x02, 0x82, 0x01, 0x02, 0, 0}, secret.N.Bytes()...)
 	paddedKey := append(append([]byte{0x30, 0x82, 0x01, 0x0b}, padded...), 2, 3, 1, 0, 1)
+	threeDER, err := asn1.Marshal(struct{ N, E, X *big.Int }{secret.N, e, e})
+	if err != nil {
+		t.Fatal(err)
+	}
+	three := pemOf("RSA PUBLIC KEY", threeDER)
 	rfc := string(ed.MarshalRFC4716("ada"))
 	for name, tt := range map[string]struct {
 		file []byte
@@ -113,7 +118,7 @@ func TestPublicFileRefuses(t *testing.T) {
 		"PKCS #8 private":               {readFile(t, shared, "ed25519_pkcs8"), keys.ErrMalformed, "private key"},
 		"encrypted private":             {readFile(t, shared, "rsa2048_pkcs8enc"), keys.ErrMalformed, "private key"},
 		"another PEM block":             {pemOf("PGP PUBLIC KEY BLOCK", nil), keys.ErrMalformed, "PGP"},
-		"allowed_signers, CA":           {[]byte("*@example cert-authority " + ed.String()), keys.ErrNotAdmitted, "cert-authority"},
+		"allowed_signers, CA":           {[]byte("*@example cert-authority " + ed.String()), keys.ErrNotAdmitted, "signs certificates"},
 		"allowed_signers, valid-before": {[]byte(`ada valid-before="2020" ` + ed.String()), keys.ErrNotAdmitted, "valid-before"},
 		"authorized_keys, CA":           {[]byte("cert-authority,no-pty " + ed.String()), keys.ErrNotAdmitted, "cert-authority"},
 		"an option that is none":        {[]byte(`froom="x" ` + ed.String()), keys.ErrMalformed, "froom"},
@@ -144,6 +149,7 @@ func TestPublicFileRefuses(t *testing.T) {
 		"negative exponent":             {pkcs1(secret.N, big.NewInt(-65537)), keys.ErrMalformed, "positive"},
 		"huge exponent":                 {pkcs1(secret.N, new(big.Int).SetBit(e, 200, 1)), keys.ErrNotAdmitted, "exponent"},
 		"PKCS #1 with a byte more":      {longer(t, "rsa2048_public_pkcs1"), keys.ErrMalformed, ""},
+		"PKCS #1 of three numbers":      {three, keys.ErrMalformed, "nothing after"},
 		"PKIX with a byte more":         {longer(t, "rsa2048_public"), keys.ErrMalformed, ""},
 		"length not minimal":            {longForm("ed25519_public"), keys.ErrMalformed, ""},
 		"RSA without parameters":        {edited("rsa2048_public", func(p *pkix) { p.Algorithm.Parameters = asn1.RawValue{} }), keys.ErrMalformed, ""},

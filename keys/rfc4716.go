@@ -20,7 +20,7 @@ const (
 func parseRFC4716(file string) (PublicKey, string, error) {
 	body, ok := strings.CutPrefix(strings.ReplaceAll(file, "\r\n", "\n"), rfc4716Begin+"\n")
 	body, after, ended := strings.Cut(body, "\n"+rfc4716End)
-	if !ok || !ended || strings.ContainsRune(body, '\r') {
+	if !ok || !ended {
 		return PublicKey{}, "", fmt.Errorf("%w: the RFC 4716 file is broken or cut short", ErrMalformed)
 	}
 	if strings.TrimSpace(after) != "" {

@@ -68,6 +68,7 @@ func TestParseSignerLineRefuses(t *testing.T) {
 		"escaped quote":         {`"ada\"x" ` + key, keys.ErrMalformed},
 		"quote inside":          {`ada"x y" ` + key, keys.ErrMalformed},
 		"two lines":             {"ada " + key + "\nbob " + key, keys.ErrMalformed},
+		"two lines, comment":    {"ada " + key + " of ada\nbob " + key, keys.ErrMalformed},
 		"unknown option":        {"ada no-pty " + key, keys.ErrMalformed},
 		"empty option":          {"ada cert-authority,, " + key, keys.ErrMalformed},
 		"comma at the end":      {"ada cert-authority, " + key, keys.ErrMalformed},
@@ -86,5 +87,8 @@ func TestParseSignerLineRefuses(t *testing.T) {
 		if !errors.Is(err, tt.want) || !l.Key.IsZero() || l.Principals != nil {
 			t.Errorf("%s: = %+v, %v; want %v", name, l, err, tt.want)
 		}
+	}
+	if _, err := keys.ParseSignerLine(key); err == nil || !strings.Contains(err.Error(), "no principals") {
+		t.Errorf("a .pub line: %v; want to be told that the principals are missing", err)
 	}
 }

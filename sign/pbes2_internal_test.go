@@ -57,4 +57,16 @@ func TestSealedOpens(t *testing.T) {
 			t.Errorf("%d bytes: %x, %v", n, got, err)
 		}
 	}
+	// What is no PrivateKeyInfo comes of a wrong passphrase whose padding is right by chance.
+	der, err := seal([]byte{0x30, 3, 0}, []byte("a horse"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	e, err := parseEncrypted(der)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, err := e.open([]byte("a horse")); !errors.Is(err, ErrWrongPassphrase) || got != nil {
+		t.Errorf("garbage: %x, %v; want ErrWrongPassphrase", got, err)
+	}
 }

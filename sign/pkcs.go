@@ -36,7 +36,7 @@ func parsePKCS1(der []byte) (*PrivateKey, error) {
 		return nil, err
 	}
 	for range 6 { // d, p, q, d mod p-1, d mod q-1, q^-1 mod p
-		if secret := new(big.Int); !key.ReadASN1Integer(secret) || secret.Sign() <= 0 {
+		if !key.ReadASN1Integer(new(big.Int)) {
 			return nil, damaged
 		}
 	}
