@@ -1,11 +1,15 @@
 package replica
 
 import (
+	"context"
 	"encoding/binary"
 	"fmt"
 	"testing"
+	"time"
 
 	"github.com/hearsaynet/hearsay/keys"
+	"github.com/hearsaynet/hearsay/replica/store"
+	"github.com/hearsaynet/hearsay/verify"
 )
 
 // Ids cost nothing: what is remembered of those that were dropped must not grow with
@@ -47,5 +51,26 @@ func TestRefusalsAreBounded(t *testing.T) {
 	}
 	if n := len(g.origins); n > maxRefusalOrigins {
 		t.Errorf("%d origins are remembered, want at most %d", n, maxRefusalOrigins)
+	}
+}
+
+// An author that dates each update a little earlier than the one before does not make
+// the heap of parked updates grow by one entry an update.
+func TestParkedHeapIsBounded(t *testing.T) {
+	r, err := Open(context.Background(), Config{Topic: "t", Store: store.NewMemory(), Verify: verify.AnyKey()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	m := &r.models
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	f := &folded{parked: map[uint64]uint64{}}
+	at := uint64(time.Now().AddDate(100, 0, 0).UnixNano())
+	for seq := range uint64(1_000_000) {
+		m.holdLocked(f, keys.NodeID{1}, seq+1, at-seq)
+	}
+	if n := len(m.due); n > 10*maxParked {
+		t.Errorf("%d entries in the heap, %d are held: 56 bytes each", n, len(f.parked))
 	}
 }
