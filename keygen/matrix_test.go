@@ -216,15 +216,15 @@ func TestMatrixOfOpenSSL(t *testing.T) {
 func matrixKeys(t *testing.T) map[string]*sign.PrivateKey {
 	t.Helper()
 	made := make(map[string]*sign.PrivateKey)
-	for name, bits := range map[string]int{keygen.Ed25519: 0, "rsa2048": 2048, "rsa3072": 3072} {
-		k, err := keygen.Generate(strings.TrimRight(name, "0123456789"), bits)
-		if name == keygen.Ed25519 {
-			k, err = keygen.Generate(name, 0)
-		}
+	for _, kind := range []struct {
+		name, kind string
+		bits       int
+	}{{"ed25519", keygen.Ed25519, 0}, {"rsa2048", keygen.RSA, 2048}, {"rsa3072", keygen.RSA, 3072}} {
+		k, err := keygen.Generate(kind.kind, kind.bits)
 		if err != nil {
 			t.Fatal(err)
 		}
-		made[name] = k
+		made[kind.name] = k
 	}
 	return made
 }

@@ -15,8 +15,8 @@ func newTrustCmd(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "trust PUBFILE|-... | --bundle FILE --signer ID",
 		Short: "Admit authors by their public keys",
-		Long: `Admits the author of each PUBFILE (a FILE.pub, or any file with one line
-"ssh-ed25519 AAAA… comment") and prints its id. A running node follows within a second.
+		Long: `Admits the author of each PUBFILE (a FILE.pub, or one public key in another form: PEM,
+RFC 4716, a line of authorized_keys) and prints its id. A running node follows within a second.
 
 With --bundle it admits all keys of a bundle that "hearsay key bundle" made, if the
 administrator --signer has signed it.`,
