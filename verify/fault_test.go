@@ -123,7 +123,10 @@ func TestKeystoreFaults(t *testing.T) {
 		"garbage": func(*keyServer, *http.Request) (io.Reader, error) {
 			return strings.NewReader("<html>\x00\xff"), nil
 		},
-		"10 MiB": func(*keyServer, *http.Request) (io.Reader, error) {
+		"10 MiB": func(s *keyServer, r *http.Request) (io.Reader, error) {
+			if r.Method == http.MethodGet {
+				return bytes.NewReader(s.list), nil
+			}
 			return bytes.NewReader(make([]byte, 10<<20)), nil
 		},
 	} {

@@ -254,6 +254,6 @@ func closed(c <-chan struct{}) bool {
 
 // look lets the next look at the list pass.
 func look() {
-	time.Sleep(40 * time.Second)
+	time.Sleep(70 * time.Second)
 	synctest.Wait()
 }

@@ -92,8 +92,8 @@ func (s *Store) saveKeys() {
 	}
 }
 
-// refresh looks at the server's list once.
-func (s *Store) refresh() {
+// refresh looks at the server's list once, and reports whether nothing is wrong with it.
+func (s *Store) refresh() bool {
 	ctx, cancel := context.WithTimeout(s.ctx, s.cfg.Timeout)
 	defer cancel()
 	signed, etag, err := s.web.list(ctx, s.etag)
@@ -103,12 +103,13 @@ func (s *Store) refresh() {
 		}
 	}
 	if s.ctx.Err() != nil {
-		return
+		return false
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.noteTroubleLocked(err)
 	s.noteExpiryLocked()
+	return err == nil
 }
 
 // noteTroubleLocked says once what is wrong with the list, and once that it is over.

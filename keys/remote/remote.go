@@ -42,6 +42,9 @@ import (
 const (
 	defaultRefresh = 10 * time.Second
 	defaultTimeout = 10 * time.Second
+
+	// maxPause bounds the pause between two looks, which doubles while they fail.
+	maxPause = time.Minute
 )
 
 var errClosed = errors.New("keys/remote: closed")
@@ -63,7 +66,8 @@ type Config struct {
 	Signer keys.NodeID
 	// Dir is an existing directory that keeps the newest list and its keys, for this signer.
 	Dir string
-	// Refresh is the pause between two looks at the list, give or take a tenth. Default 10 s.
+	// Refresh is the pause between two looks at the list, give or take a tenth, and longer,
+	// up to a minute, while they fail. Default 10 s.
 	Refresh time.Duration
 	// Timeout bounds a request with its answer. Default 10 s.
 	Timeout time.Duration
@@ -158,12 +162,16 @@ func (s *Store) Close() error {
 
 // follow looks at the list again and again, and when it expires.
 func (s *Store) follow() {
+	pause := s.cfg.Refresh
 	for {
-		s.refresh()
+		if s.refresh() {
+			pause = s.cfg.Refresh
+		} else {
+			pause = min(2*pause, max(s.cfg.Refresh, maxPause))
+		}
 		s.saveKeys()
 		s.first.Do(func() { close(s.ready) })
-		wait := time.Duration(float64(s.cfg.Refresh) * (0.9 + 0.2*rand.Float64()))
-		if !s.wait(wait) {
+		if !s.wait(time.Duration(float64(pause) * (0.9 + 0.2*rand.Float64()))) {
 			return
 		}
 	}

@@ -103,6 +103,25 @@ func TestWindowsOfTheList(t *testing.T) {
 	})
 }
 
+// TestLooksLessOftenWhileItFails also must not be made to read megabytes all the time.
+func TestLooksLessOftenWhileItFails(t *testing.T) {
+	inBubble(t, func(t *testing.T, b *bench) {
+		s := b.open()
+		defer s.Close()
+		time.Sleep(time.Hour)
+		if n := b.count("GET"); n < 50 || n > 75 {
+			t.Errorf("%d looks in an hour, want about one a minute", n)
+		}
+		b.offer(sealed(t, adminKey, listOf(t, 1)))
+		look()
+		before := b.count("GET")
+		time.Sleep(time.Minute)
+		if n := b.count("GET") - before; n < 5 {
+			t.Errorf("%d looks in the minute after it is well again, want one every 10 s", n)
+		}
+	})
+}
+
 // TestUnchangedListCostsNothing counts the bytes of lists that go over the wire.
 func TestUnchangedListCostsNothing(t *testing.T) {
 	inBubble(t, func(t *testing.T, b *bench) {
@@ -198,7 +217,7 @@ func TestOutage(t *testing.T) {
 		if d := time.Since(start); d != 0 {
 			t.Errorf("what was kept is answered after %v", d)
 		}
-		for range 88 { // most of an hour
+		for range 48 { // most of an hour
 			look()
 		}
 		wantAdmitted(t, s, k)
