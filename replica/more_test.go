@@ -182,3 +182,53 @@ func TestFailedReadIsReadAgain(t *testing.T) {
 		rest(time.Minute)
 	})
 }
+
+// Runs of throw-away ids that find no room while the keystore is down do not make this
+// node ask its honest peer so often that the peer ends the link.
+func TestWhatWasDroppedIsAskedForTogether(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := open(t, "", func(c *replica.Config) {
+			atModern(c)
+			c.Verify = func(_ context.Context, r *verify.Request, done func(verify.Verdict, error)) {
+				done(verify.Unavailable, errors.New("down"))
+			}
+		})
+		honest := open(t, "", atModern)
+		ca, cb := pipe()
+		ended := make(chan error, 1)
+		go p.Sync(t.Context(), ca, replica.SyncConfig{Name: "honest"})
+		var asked atomic.Int64
+		count := func(string, *wire.Digest) { asked.Add(1) }
+		go func() {
+			ended <- honest.Sync(t.Context(), cb, replica.SyncConfig{Name: "p", Trace: replica.Trace{DigestReceived: count}})
+		}()
+		rest(time.Second)
+		evil := dialAs(t, p, "evil")
+		stop := make(chan struct{})
+		go func() {
+			for {
+				select {
+				case <-evil.digests:
+				case <-stop:
+					return
+				}
+			}
+		}()
+		for _, x := range wiretest.NewAuthors("sybil", 9000) {
+			evil.run(x.Run(topic, x.Start(), wiretest.Change(1, "test", "u")))
+		}
+		select {
+		case err := <-ended:
+			t.Errorf("the honest peer has ended the link: %v", err)
+		case <-time.After(5 * time.Minute):
+		}
+		if n := asked.Load(); n > 300 {
+			t.Errorf("the honest peer was asked %d times in five minutes", n)
+		}
+		close(stop)
+		evil.conn.Close()
+		p.Close()
+		honest.Close()
+		rest(time.Minute)
+	})
+}
