@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -43,7 +44,7 @@ type fixture struct {
 	*allowed.File
 	t    *testing.T
 	path string
-	log  *strings.Builder // written by looks; read when they rest
+	log  *logText
 }
 
 // inBubble opens a file that holds text, with the bubble's clock.
@@ -52,7 +53,7 @@ func inBubble(t *testing.T, text string, f func(d fixture)) {
 	path := filepath.Join(t.TempDir(), "allowed_signers")
 	put(t, path, text)
 	synctest.Test(t, func(t *testing.T) {
-		log := new(strings.Builder)
+		log := new(logText)
 		file, err := allowed.Open(path, allowed.Options{Log: slog.New(slog.NewTextHandler(log, nil))})
 		if err != nil {
 			t.Fatal(err)
@@ -107,4 +108,22 @@ func closed(c <-chan struct{}) bool {
 	default:
 		return false
 	}
+}
+
+// logText is written by one goroutine while another reads it.
+type logText struct {
+	mu sync.Mutex // guards b
+	b  strings.Builder
+}
+
+func (l *logText) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.Write(p)
+}
+
+func (l *logText) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.String()
 }

@@ -177,7 +177,7 @@ type bench struct {
 	*service
 	t   *testing.T
 	cfg remote.Config
-	log *strings.Builder
+	log *logText
 }
 
 func inBubble(t *testing.T, f func(t *testing.T, b *bench)) {
@@ -192,7 +192,7 @@ func inBubble(t *testing.T, f func(t *testing.T, b *bench)) {
 		defer srv.Shutdown(context.Background())
 		transport := &http.Transport{DialContext: p.dial}
 		defer transport.CloseIdleConnections()
-		log := new(strings.Builder)
+		log := new(logText)
 		f(t, &bench{s, t, remote.Config{URL: "http://keys.example", Signer: adminID(t), Dir: dir,
 			Transport: transport, Log: slog.New(slog.NewTextHandler(log, nil))}, log})
 	})
@@ -256,4 +256,22 @@ func closed(c <-chan struct{}) bool {
 func look() {
 	time.Sleep(70 * time.Second)
 	synctest.Wait()
+}
+
+// logText is written by one goroutine while another reads it.
+type logText struct {
+	mu sync.Mutex // guards b
+	b  strings.Builder
+}
+
+func (l *logText) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.Write(p)
+}
+
+func (l *logText) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.String()
 }

@@ -15,6 +15,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -121,7 +122,7 @@ func TestServesTheListAndFollowsIt(t *testing.T) {
 	_, a := newKey(t, 1)
 	five, six, four := signedList(t, 5, a.ID()), signedList(t, 6), signedList(t, 4)
 	synctest.Test(t, func(t *testing.T) {
-		log := new(strings.Builder)
+		log := new(logText)
 		s := server.New(keys.NewMemory(), path, slog.New(slog.NewTextHandler(log, nil)))
 		defer s.Close()
 		second := func() { time.Sleep(time.Second); synctest.Wait() }
@@ -208,4 +209,22 @@ func FuzzRequests(f *testing.F) {
 			t.Fatalf("an answer of %d bytes to one of %d", w.Body.Len(), len(body))
 		}
 	})
+}
+
+// logText is written by one goroutine while another reads it.
+type logText struct {
+	mu sync.Mutex // guards b
+	b  strings.Builder
+}
+
+func (l *logText) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.Write(p)
+}
+
+func (l *logText) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.String()
 }
