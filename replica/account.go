@@ -20,7 +20,6 @@ type account struct {
 	proved   bool   // it was sent one ever
 	differs  bool   // its history is not ours: it is sent no more until it asks
 	doubtful bool   // its history was not ours once: it is sent searchNear updates a second
-	showing  bool   // it will be sent a digest of it
 	later    bool   // it will be queued in a second, and not before
 	asked    question
 	moved    bool // our frontier has moved since we told the peer
@@ -119,23 +118,26 @@ func (l *lane) proved(id keys.NodeID) {
 	}
 	l.enqueueProofLocked(id)
 	l.s.wakeWriter()
-	if a := l.account(id); !a.showing {
-		a.showing = true
-		time.AfterFunc(time.Second, func() { l.show(id) })
+	if len(l.cuts) == 0 {
+		time.AfterFunc(time.Second, l.show)
 	}
+	l.cuts = append(l.cuts, id)
 }
 
-// show sends the peer a digest of one author.
-func (l *lane) show(id keys.NodeID) {
-	ref := l.r.frontier(id)
+// show sends the peer one digest of all authors that were cut lately.
+func (l *lane) show() {
+	l.s.mu.Lock()
+	ids := l.cuts
+	l.cuts = nil
+	l.s.mu.Unlock()
+	refs := l.r.frontiers(ids)
 	l.s.mu.Lock()
 	defer l.s.mu.Unlock()
 	if l.s.ctx.Err() != nil {
 		return
 	}
-	l.account(id).showing = false
 	l.s.nonce++
-	l.digestLocked(l.s.nonce, wire.UnnamedNotWanted, []wire.Ref{ref})
+	l.digestLocked(l.s.nonce, wire.UnnamedNotWanted, refs)
 }
 
 func (l *lane) enqueueProofLocked(id keys.NodeID) {

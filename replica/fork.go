@@ -99,6 +99,7 @@ func (r *Replica) takeProofs(proofs []*wire.Proof) error {
 	if _, err := backoff.Retry(r.ctx, cutOnce, backoff.WithBackOff(storeBackoff()), backoff.WithMaxElapsedTime(0)); err != nil {
 		return err
 	}
+	r.recent.forget(news)
 	for id, proof := range news {
 		r.cutAt(proof, ends[id])
 	}
@@ -151,7 +152,6 @@ func (r *Replica) storeCuts(proofs map[keys.NodeID]*wire.Proof) (map[keys.NodeID
 // cutAt follows a cut of the stored history, which ends at end now.
 func (r *Replica) cutAt(proof *wire.Proof, end wire.Ref) {
 	id := proof.Author()
-	r.recent.forget(id)
 	r.mu.Lock()
 	a := r.authors[id]
 	a.cut = &cut{proof.Seq(), proof.Size()}
@@ -167,7 +167,8 @@ func (r *Replica) cutAt(proof *wire.Proof, end wire.Ref) {
 	r.log.Error("an author has signed two histories and is cut", "author", id, "seq", proof.Seq())
 	at := wire.Ref{Author: id, Seq: proof.Seq()}
 	r.notices.send(Notice{Kind: Forked, Ref: at, Reason: fmt.Sprintf("it has signed two updates with seq %d: nothing counts from there on", proof.Seq())})
-	r.models.cut(id, proof.Seq()-1, Notice{Kind: Retracted, Ref: at, Reason: "the author has signed two histories"})
+	retracted := Notice{Kind: Retracted, Ref: at, Reason: "the author has signed two histories"}
+	r.models.afterRebuild(1, func() { r.models.cutLocked(id, proof.Seq()-1, retracted) })
 	for _, l := range lanes {
 		l.proved(id)
 	}

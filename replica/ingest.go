@@ -300,6 +300,7 @@ func (r *Replica) settle(batch []verify.Result) {
 			return // closing
 		}
 		r.stored(s.runs, s.ends)
+		r.models.afterRebuild(updates(s.runs), func() { r.models.applyLocked(s.runs, s.ends) })
 	}
 	r.takeAll(s.others)
 	if _, ok := s.ends[r.self]; ok {
@@ -421,11 +422,15 @@ func refIn(run *wire.Run, seq uint64) wire.Ref {
 	return run.Ref(int(seq - run.First()))
 }
 
-// stored follows an append: frontiers, peers, then models. ends may be nil.
-func (r *Replica) stored(runs []*wire.Run, ends map[keys.NodeID]wire.Ref) {
-	if ends == nil {
-		ends = map[keys.NodeID]wire.Ref{runs[0].Author(): runs[len(runs)-1].End()}
+func updates(runs []*wire.Run) (n int) {
+	for _, run := range runs {
+		n += run.Len()
 	}
+	return n
+}
+
+// stored follows an append: frontiers, then peers. The models are the caller's.
+func (r *Replica) stored(runs []*wire.Run, ends map[keys.NodeID]wire.Ref) {
 	r.recent.add(runs)
 	r.mu.Lock()
 	for id, end := range ends {
@@ -442,7 +447,6 @@ func (r *Replica) stored(runs []*wire.Run, ends map[keys.NodeID]wire.Ref) {
 	for _, l := range lanes {
 		l.moved(ends)
 	}
-	r.models.apply(runs, ends)
 }
 
 func (r *Replica) lanesLocked() []*lane {

@@ -30,6 +30,7 @@ type lane struct {
 	accounts   map[keys.NodeID]*account
 	heads      []keys.NodeID // the authors whose heads are to be sent
 	proofs     []keys.NodeID // and whose proofs
+	cuts       []keys.NodeID // authors that were cut within the last second
 	began      time.Time
 
 	// What we asked.

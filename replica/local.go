@@ -9,6 +9,7 @@ import (
 
 	"github.com/cenkalti/backoff/v5"
 
+	"github.com/hearsaynet/hearsay/keys"
 	"github.com/hearsaynet/hearsay/replica/wire"
 )
 
@@ -220,7 +221,9 @@ func (l *local) store(run *wire.Run) error {
 	if err := l.r.storeUntilDone(run); err != nil {
 		return err
 	}
-	l.r.stored([]*wire.Run{run}, nil)
+	runs, ends := []*wire.Run{run}, map[keys.NodeID]wire.Ref{run.Author(): run.End()}
+	l.r.stored(runs, ends)
+	l.r.models.apply(runs, ends)
 	return nil
 }
 

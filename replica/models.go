@@ -42,6 +42,7 @@ type models struct {
 
 	rebuilds rebuilds
 	waits    waits
+	backlog  backlog
 }
 
 // folded is how far an author has been folded, and which updates of it wait.
@@ -171,6 +172,10 @@ func (r *Replica) update(run *wire.Run, i int) Update {
 func (m *models) apply(runs []*wire.Run, ends map[keys.NodeID]wire.Ref) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	m.applyLocked(runs, ends)
+}
+
+func (m *models) applyLocked(runs []*wire.Run, ends map[keys.NodeID]wire.Ref) {
 	limit := m.limit()
 	for _, run := range runs {
 		end := ends[run.Author()].Seq

@@ -97,6 +97,8 @@ func (m *models) rebuild() map[keys.NodeID]Notice {
 	notices := b.due
 	b.due, b.running = nil, true
 	b.mu.Unlock()
+	m.backlog.open()
+	defer m.backlog.drain()
 	began := time.Now()
 	for _, model := range m.mounts {
 		model.Reset()
@@ -146,6 +148,59 @@ func (m *models) short(id keys.NodeID, err error) {
 	m.rebuildAgainLocked(map[keys.NodeID]Notice{id: {Kind: Failed, Ref: wire.Ref{Author: id}, Reason: "its updates have been read again"}})
 }
 
+// backlog is what is to be done with the models when a rebuild is over, so that
+// nobody but the own author waits for one.
+type backlog struct {
+	mu    sync.Mutex // guards the fields below
+	kept  bool       // a rebuild is under way
+	queue []func()
+	size  int // updates, about
+}
+
+// maxBacklog bounds what waits for a rebuild, in updates; beyond, everybody waits.
+const maxBacklog = 1 << 16
+
+// afterRebuild calls f, which is about size updates, with models.mu held: at once, or
+// in its turn when the rebuild under way is over. One goroutine at a time calls it.
+func (m *models) afterRebuild(size int, f func()) {
+	b := &m.backlog
+	b.mu.Lock()
+	if b.kept && b.size+size <= maxBacklog {
+		b.queue = append(b.queue, f)
+		b.size += size
+		b.mu.Unlock()
+		return
+	}
+	b.mu.Unlock()
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	f()
+}
+
+func (b *backlog) open() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.kept = true
+}
+
+// drain does what waits, and ends the backlog when nothing does any more: models.mu is
+// held.
+func (b *backlog) drain() {
+	for {
+		b.mu.Lock()
+		queue := b.queue
+		b.queue, b.size = nil, 0
+		b.kept = len(queue) > 0
+		b.mu.Unlock()
+		if len(queue) == 0 {
+			return
+		}
+		for _, f := range queue {
+			f()
+		}
+	}
+}
+
 // withdraw takes an author out of the models, which follow with a rebuild.
 func (m *models) withdraw(id keys.NodeID, why Notice) {
 	m.mu.Lock()
@@ -156,11 +211,9 @@ func (m *models) withdraw(id keys.NodeID, why Notice) {
 	m.rebuilds.later(m.r.now(), why)
 }
 
-// cut takes an author's updates above keep out of the models, which follow with a
+// cutLocked takes an author's updates above keep out of the models, which follow with a
 // rebuild if they had any of them.
-func (m *models) cut(id keys.NodeID, keep uint64, why Notice) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
+func (m *models) cutLocked(id keys.NodeID, keep uint64, why Notice) {
 	f := m.folded[id]
 	if f == nil || f.seq <= keep {
 		return

@@ -50,15 +50,17 @@ func (c *recent) add(runs []*wire.Run) {
 	c.queue, c.prints = c.queue[n:], c.prints[n:]
 }
 
-// forget drops an author's runs, which have been cut.
-func (c *recent) forget(a keys.NodeID) {
+// forget drops the runs of authors that have been cut.
+func (c *recent) forget(cut map[keys.NodeID]*wire.Proof) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	queue, prints := c.queue, c.prints
 	c.queue, c.prints = nil, nil
-	delete(c.byAuthor, a)
+	for id := range cut {
+		delete(c.byAuthor, id)
+	}
 	for i, run := range queue {
-		if run.Author() == a {
+		if cut[run.Author()] != nil {
 			c.bytes -= run.Size()
 			delete(c.known, prints[i])
 			continue
