@@ -2,6 +2,7 @@ package keys
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -79,10 +80,8 @@ func parsePrincipals(field string) ([]string, error) {
 		return nil, fmt.Errorf("%w: no principals before the key", ErrMalformed)
 	}
 	principals := strings.Split(field, ",")
-	for _, p := range principals {
-		if p == "" {
-			return nil, fmt.Errorf("%w: an empty principal", ErrMalformed)
-		}
+	if slices.Contains(principals, "") {
+		return nil, fmt.Errorf("%w: an empty principal", ErrMalformed)
 	}
 	return principals, nil
 }

@@ -128,13 +128,6 @@ func forkOrderOnce(t *testing.T, rng *rand.Rand) {
 		branches = append(branches, append(fork, branch(x, fmt.Sprint(i+1), fork[at].End(), rng.IntN(20), 1+rng.IntN(6))...))
 	}
 	below := wantBelow(branches[0], lowest)
-	for i, b := range branches {
-		var s string
-		for _, run := range b {
-			s += fmt.Sprintf(" %d-%d:%q", run.First(), run.Last(), run.Entries()[0].Change)
-		}
-		t.Log(i, s)
-	}
 
 	var peers []*peer
 	for i := range 3 + rng.IntN(2) {
@@ -142,7 +135,6 @@ func forkOrderOnce(t *testing.T, rng *rand.Rand) {
 		peers = append(peers, p)
 	}
 	for i, runs := range branches { // each branch somewhere, and some of them elsewhere too
-		t.Log("tell", i%len(peers), "branch", i)
 		tell(t, peers[i%len(peers)], x, runs...)
 		if rng.IntN(2) == 0 {
 			tell(t, peers[rng.IntN(len(peers))], x, runs[:rng.IntN(len(runs)+1)]...)

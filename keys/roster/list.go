@@ -118,11 +118,12 @@ func wholeSecond(t time.Time) bool {
 
 // String returns e's line, without a newline.
 func (e Entry) String() string {
-	line := e.ID.String()
+	var line strings.Builder
+	line.WriteString(e.ID.String())
 	for _, w := range e.Windows {
-		line += " " + formatEnd(w.After) + "/" + formatEnd(w.Before)
+		line.WriteString(" " + formatEnd(w.After) + "/" + formatEnd(w.Before))
 	}
-	return line
+	return line.String()
 }
 
 func idText(line string) string {
