@@ -11,16 +11,17 @@ import (
 // positions. All of it is a hint that decides only what this peer is sent and how the
 // link is shown.
 type account struct {
-	claimed  uint64 // what the peer says it has, or has sent
-	expected uint64 // what it should have, when we look the next time
-	lacks    uint64 // what it should have had the last time, 0 if it had
-	sent     uint64 // how far we have ever sent: what is below is sent again
-	head     uint64 // when the newest head that the peer was sent was issued
-	proof    uint64 // the seq of the proof that the peer has or was sent, 0 for none
-	proved   bool   // it was sent one ever
-	differs  bool   // its history is not ours: it is sent no more until it asks
-	doubtful bool   // its history was not ours once: it is sent searchNear updates a second
-	later    bool   // it will be queued in a second, and not before
+	claimed  uint64   // what the peer says it has, or has sent
+	expected uint64   // what it should have, when we look the next time
+	lacks    uint64   // what it should have had the last time, 0 if it had
+	sent     uint64   // how far we have ever sent: what is below is sent again
+	head     uint64   // when the newest head that the peer was sent was issued
+	proof    uint64   // the seq of the proof that the peer has or was sent, 0 for none
+	proved   bool     // it was sent one ever
+	differs  bool     // its history is not ours: it is sent no more until it asks
+	doubtful bool     // its history was not ours once: it is sent searchNear updates a second
+	later    bool     // it will be queued in a second, and not before
+	stalled  wire.Ref // where the peer was when it was left alone as moving, zero: nobody looks
 	asked    question
 	moved    bool // our frontier has moved since we told the peer
 	heads    bool // in l.heads
@@ -68,10 +69,36 @@ func (l *lane) claimsLocked(d *wire.Digest) (moving map[keys.NodeID]bool) {
 				moving = make(map[keys.NodeID]bool)
 			}
 			moving[ref.Author] = true
+			l.lookAgainLocked(a, ref)
 		}
 		a.claimed, a.differs = ref.Seq, false
 	}
 	return moving
+}
+
+// lookAgainLocked looks, in a while, whether a peer that was left alone has gone on, and
+// else sends again what follows.
+func (l *lane) lookAgainLocked(a *account, ref wire.Ref) {
+	waits := a.stalled.Seq > 0
+	a.stalled = ref
+	if waits {
+		return
+	}
+	time.AfterFunc(movingRest, func() {
+		l.s.mu.Lock()
+		defer l.s.mu.Unlock()
+		last := a.stalled
+		a.stalled = wire.Ref{}
+		switch {
+		case l.s.ctx.Err() != nil || l.accounts[ref.Author] != a || l.peer[ref.Author].seq <= a.claimed:
+		case last != ref: // it has moved since
+			l.lookAgainLocked(a, last)
+		case a.claimed == ref.Seq:
+			l.peer[ref.Author] = position{ref.Seq, ref.Hash}
+			l.enqueueLocked(ref.Author)
+			l.s.wakeWriter()
+		}
+	})
 }
 
 // forgetLocked drops what the peer said before: a full digest says it anew.
@@ -202,7 +229,7 @@ func (l *lane) sendStatement(out *frameWriter, st statement) error {
 		proof, err := l.r.proof(st.proof)
 		if err != nil {
 			l.r.trouble("read a fork proof for a peer", err)
-			return closing(wire.CloseBusy, "cannot read its store")
+			return nil // the other statements are none the worse
 		}
 		what, t = proof, wire.FrameFork
 	}

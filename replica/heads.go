@@ -69,7 +69,8 @@ func (w *word) heard() bool { return w.direct || w.origins() >= 2 }
 func (w *word) hear(from source, author keys.NodeID) bool {
 	w.direct = w.direct || from.id() == author
 	link := witness{from.name(), from.origin(), from.id()}
-	if len(w.links) >= maxWitnesses && w.origins() > 1 || len(w.links) >= 4*maxWitnesses || slices.ContainsFunc(w.links, link.is) {
+	if len(w.links) >= maxWitnesses && w.origins() > 1 || slices.ContainsFunc(w.links, link.is) ||
+		len(w.links) > 1 && slices.ContainsFunc(w.links, func(o witness) bool { return o.origin == link.origin }) {
 		return false
 	}
 	w.links = append(w.links, link)

@@ -2,6 +2,7 @@ package replica
 
 import (
 	"bytes"
+	"maps"
 	"slices"
 	"time"
 
@@ -40,6 +41,7 @@ type lane struct {
 	inflight int                  // runs from this peer without a verdict
 	drained  bool
 	searches map[keys.NodeID]*search
+	unasked  map[keys.NodeID]struct{} // to be asked for in askMin, nil if nothing is
 }
 
 // position is what a peer has of an author.
@@ -145,9 +147,6 @@ func (l *lane) ask(ids []keys.NodeID) {
 	s := l.s
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if !s.asks.AllowN(now, 1) {
-		return // what is missing is asked for again
-	}
 	due := refs[:0]
 	for _, ref := range refs {
 		a := l.accounts[ref.Author]
@@ -155,15 +154,44 @@ func (l *lane) ask(ids []keys.NodeID) {
 			due = append(due, ref)
 			continue
 		}
-		a = l.account(ref.Author)
-		if now.Sub(a.asked.at) >= a.asked.wait {
-			a.asked = question{now, min(max(askMin, 2*a.asked.wait), askMax)}
+		if a = l.account(ref.Author); now.Sub(a.asked.at) >= a.asked.wait {
 			due = append(due, ref)
 		}
 	}
-	if len(due) > 0 {
+	switch {
+	case len(due) == 0:
+	case !s.asks.AllowN(now, 1):
+		l.askLaterLocked(due)
+	default:
+		for _, ref := range due {
+			if a := l.accounts[ref.Author]; a != nil {
+				a.asked = question{now, min(max(askMin, 2*a.asked.wait), askMax)}
+			}
+		}
 		s.nonce++
 		l.digestLocked(s.nonce, wire.UnnamedNotWanted, due)
+	}
+}
+
+// askLaterLocked gathers what there was no room to ask for into one question.
+func (l *lane) askLaterLocked(refs []wire.Ref) {
+	if l.unasked == nil {
+		l.unasked = make(map[keys.NodeID]struct{})
+		time.AfterFunc(askMin, func() {
+			l.s.mu.Lock()
+			ids := slices.Collect(maps.Keys(l.unasked))
+			l.unasked = nil
+			over := l.s.ctx.Err() != nil
+			l.s.mu.Unlock()
+			if !over {
+				l.ask(ids)
+			}
+		})
+	}
+	for _, ref := range refs {
+		if ref.Seq > 0 || len(l.unasked) < maxDropped {
+			l.unasked[ref.Author] = struct{}{}
+		}
 	}
 }
 
@@ -348,10 +376,11 @@ func (l *lane) verdict(err error, charge bool) {
 	}
 }
 
-// done takes the answer to one of our digests.
+// done takes the answer to one of our digests, and to those before it: a peer that has
+// many to answer answers several with one.
 func (l *lane) done(nonce uint64) {
 	l.s.mu.Lock()
-	l.answered = l.answered || nonce == l.nonce
+	l.answered = l.answered || nonce >= l.nonce
 	l.s.mu.Unlock()
 	l.settled()
 }

@@ -77,7 +77,9 @@ const (
 	// The least time between two questions for one author on one link; it doubles
 	// while nothing comes.
 	askMin = time.Second
-	askMax = time.Minute
+	// How long a peer that takes in what it was sent may stand still.
+	movingRest = 30 * time.Second
+	askMax     = time.Minute
 
 	// An unanswered Hello, and silence, end a session.
 	helloTimeout = 10 * time.Second

@@ -211,12 +211,12 @@ func (l *local) write(group []*request) {
 func (l *local) store(run *wire.Run) error {
 	l.writing.Lock()
 	defer l.writing.Unlock()
+	if err := l.r.guard.status(); err != nil {
+		return err
+	}
 	if l.r.ownFrontier() != run.Prev() {
 		l.r.guard.foreignOwn()
 		return ErrWritesElsewhere
-	}
-	if err := l.r.guard.status(); err != nil {
-		return err
 	}
 	if err := l.r.storeUntilDone(run); err != nil {
 		return err

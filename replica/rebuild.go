@@ -95,6 +95,10 @@ func (m *models) rebuild() map[keys.NodeID]Notice {
 	b := &m.rebuilds
 	b.mu.Lock()
 	notices := b.due
+	if len(notices) == 0 { // a wake of one that another has answered
+		b.mu.Unlock()
+		return nil
+	}
 	b.due, b.running = nil, true
 	b.mu.Unlock()
 	m.backlog.open()
