@@ -40,19 +40,19 @@ func (o ownKeystore) LookupAdmission(ctx context.Context, id keys.NodeID) (keys.
 	return keys.LookupAdmission(ctx, o.r.cfg.Keystore, id)
 }
 
-// lookupAdmitted says whether an author may be in the models. While the keystore
-// is unavailable, the answer is what it was.
-func (r *Replica) lookupAdmitted(ctx context.Context, id keys.NodeID, was bool) bool {
+// lookupAdmitted says whether an author may be in the models, and with which of its
+// signed times. While the keystore is unavailable, the answer is what it was, and not sure.
+func (r *Replica) lookupAdmitted(ctx context.Context, id keys.NodeID, was bool) (is bool, ws keys.Windows, sure bool) {
 	if r.cfg.Keystore == nil && r.cfg.Verify != nil {
-		return true
+		return true, nil, true
 	}
 	ctx, cancel := context.WithTimeout(ctx, lookupTimeout)
 	defer cancel()
-	_, err := ownKeystore{r}.Lookup(ctx, id)
+	a, err := ownKeystore{r}.LookupAdmission(ctx, id)
 	if err != nil && !errors.Is(err, keys.ErrUnknown) {
-		return was
+		return was, nil, false
 	}
-	return err == nil
+	return err == nil, a.Windows, true
 }
 
 // wanted names the admitted authors, when the keystore can list them; digests then
@@ -98,8 +98,15 @@ func (r *Replica) readmit() {
 		r.mu.Lock()
 		was := r.authors[id].admitted
 		r.mu.Unlock()
-		now := r.lookupAdmitted(r.ctx, id, was)
-		if now == was {
+		now, windows, sure := r.lookupAdmitted(r.ctx, id, was)
+		moved := false
+		if now && sure {
+			var err error
+			if moved, err = r.models.bind(id, windows); err != nil {
+				r.trouble("read updates of "+id.String(), err)
+			}
+		}
+		if now == was && !moved {
 			continue
 		}
 		r.mu.Lock()
@@ -107,10 +114,14 @@ func (r *Replica) readmit() {
 		a.admitted = now
 		frontier := a.frontier
 		r.mu.Unlock()
-		if now {
-			r.models.admit(id)
-		} else {
+		switch {
+		case !now:
 			r.models.withdraw(id, Notice{Kind: Retracted, Ref: frontier, N: frontier.Seq, Reason: "the author's key was withdrawn"})
+		case was: // an update that counted may not, and the reverse
+			r.models.withdraw(id, Notice{Kind: Retracted, Ref: frontier, Reason: "the author is admitted for other times"})
+			r.models.admit(id)
+		default:
+			r.models.admit(id)
 		}
 	}
 	r.mu.Lock()

@@ -154,8 +154,11 @@ func (r *Replica) explainStored(x Explanation) (Explanation, error) {
 		at := time.Unix(0, int64(e.Time)).UTC()
 		x.Channel, x.Time = e.Channel, &at
 		x.Details = append(x.Details, "hash "+run.Ref(i).Hash.String(), fmt.Sprintf("signed with seq %d", run.Last()))
+		from, windows := r.models.beyond(x.Author)
 		switch {
 		case x.State == StateUnknown:
+		case from != 0 && x.Seq >= from:
+			x.State, x.Reason = StateUnknown, fmt.Sprintf("stored, and does not count: from seq %d on it is signed outside the time that the author is admitted for, %v", from, windows)
 		case r.models.isParked(x.Author, x.Seq, e.Time):
 			x.State, x.Reason = StateParked, "stored; its effect waits until "+formatTime(e.Time)
 		default:

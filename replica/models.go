@@ -36,6 +36,7 @@ type models struct {
 	mounts  map[string]Model
 	folded  map[keys.NodeID]*folded // the authors that are in the models
 	out     map[keys.NodeID]bool    // the authors that were withdrawn
+	bounds  map[keys.NodeID]bound   // the authors that are admitted for some times only
 	newest  uint64                  // the newest time of a folded update
 	due     parkedHeap
 	changed chan struct{} // a parked update may be due earlier than thought
@@ -79,6 +80,7 @@ func (m *models) init(r *Replica) {
 	m.mounts = make(map[string]Model)
 	m.folded = make(map[keys.NodeID]*folded)
 	m.out = make(map[keys.NodeID]bool)
+	m.bounds = make(map[keys.NodeID]bound)
 	m.changed = make(chan struct{}, 1)
 	m.rebuilds.wake = make(chan struct{}, 1)
 }
@@ -179,7 +181,7 @@ func (m *models) applyLocked(runs []*wire.Run, ends map[keys.NodeID]wire.Ref) {
 	limit := m.limit()
 	for _, run := range runs {
 		end := ends[run.Author()].Seq
-		if m.out[run.Author()] {
+		if m.out[run.Author()] || m.boundLocked(run) != 0 {
 			continue
 		}
 		f := m.folded[run.Author()]
@@ -400,11 +402,14 @@ func (m *models) catchUp(id keys.NodeID) error {
 		return nil
 	}
 	f := &folded{seq: frontier.Seq}
+	if from := m.bounds[id].from; from != 0 {
+		f.seq = min(f.seq, from-1)
+	}
 	m.folded[id] = f
 	limit := m.limit()
 	due := m.rebuilds.status() != nil // it may be to take this author out, and will fold it
 	defer m.postLocked(id, f)
-	return m.r.eachEntry(id, 0, frontier.Seq, func(run *wire.Run, i int) {
+	return m.r.eachEntry(id, 0, f.seq, func(run *wire.Run, i int) {
 		switch at := run.Entries()[i].Time; {
 		case !due:
 			m.admitEntryLocked(f, run, i, limit)

@@ -247,8 +247,12 @@ func (r *Replica) load(ctx context.Context) error {
 		return fmt.Errorf("replica: open topic %q: heads: %w", r.cfg.Topic, err)
 	}
 	for _, a := range r.authors {
-		a.admitted = r.lookupAdmitted(ctx, a.id, true)
+		var windows keys.Windows
+		a.admitted, windows, _ = r.lookupAdmitted(ctx, a.id, true)
 		if a.admitted {
+			if _, err := r.models.bind(a.id, windows); err != nil {
+				return fmt.Errorf("replica: open topic %q: %w", r.cfg.Topic, err)
+			}
 			if err := r.models.catchUp(a.id); err != nil {
 				return fmt.Errorf("replica: open topic %q: %w", r.cfg.Topic, err)
 			}
