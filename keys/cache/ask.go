@@ -29,13 +29,12 @@ func (c *Cache) enqueueLocked(id keys.NodeID) {
 	c.hireLocked()
 }
 
-// hireLocked starts a worker, unless one is about to take the queue.
+// hireLocked starts a worker for what is queued.
 func (c *Cache) hireLocked() {
-	if c.gathers || c.workers >= maxRequests || len(c.queue) == 0 || c.closed {
+	if c.workers >= maxRequests || len(c.queue) == 0 || c.closed {
 		return
 	}
 	c.workers++
-	c.gathers = c.batches()
 	c.tasks.Go(c.work)
 }
 
@@ -75,7 +74,6 @@ func (c *Cache) take() []keys.NodeID {
 	if c.batches() {
 		n = min(len(c.queue), maxBatch)
 	}
-	c.gathers = false
 	if n == 0 {
 		c.workers--
 		return nil

@@ -65,7 +65,6 @@ type Cache struct {
 	unknown map[keys.NodeID]time.Time // not admitted, and until when that is used
 	calls   map[keys.NodeID]*call     // asked for, or about to be
 	queue   []keys.NodeID             // about to be asked for
-	gathers bool                      // a worker is about to take the queue
 	workers int                       // that take from the queue
 	epoch   uint64                    // counts the changes behind
 	changed chan struct{}             // nil when nobody waits
