@@ -15,12 +15,8 @@ import (
 	"github.com/hearsaynet/hearsay/keys/roster"
 )
 
-const (
-	// maxHeader bounds the headers of an answer, in bytes.
-	maxHeader = 16 << 10
-	// maxETag bounds an ETag that is sent back, in bytes.
-	maxETag = 256
-)
+// maxHeader bounds the headers of an answer, in bytes.
+const maxHeader = 16 << 10
 
 // client speaks to the server.
 type client struct {
@@ -47,31 +43,25 @@ func newClient(base string, cfg Config) client {
 	}}
 }
 
-// list returns the signed list and its ETag; nil if it is the one of the given ETag.
-func (c client) list(ctx context.Context, etag string) (signed []byte, newETag string, err error) {
+// list returns the signed list, nil if it is known still. The ETag is known's own, not what
+// the server said: with "*", or that of a later list, one lie would outlive the liar.
+func (c client) list(ctx context.Context, known []byte) (signed []byte, err error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, c.base+keyhttp.PathList, nil)
 	if err != nil {
-		return nil, "", err
+		return nil, err
 	}
-	if etag != "" {
-		req.Header.Set("If-None-Match", etag)
+	if known != nil {
+		req.Header.Set("If-None-Match", keyhttp.ETag(known))
 	}
 	resp, err := c.http.Do(req)
 	if err != nil {
-		return nil, "", err
+		return nil, err
 	}
 	defer resp.Body.Close()
-	if resp.StatusCode == http.StatusNotModified && etag != "" {
-		return nil, etag, nil
+	if resp.StatusCode == http.StatusNotModified && known != nil {
+		return nil, nil
 	}
-	signed, err = readBody(resp, roster.MaxSize)
-	if err != nil {
-		return nil, "", err
-	}
-	if newETag = resp.Header.Get("ETag"); len(newETag) > maxETag {
-		newETag = ""
-	}
-	return signed, newETag, nil
+	return readBody(resp, roster.MaxSize)
 }
 
 // fetch asks for the keys of ids, at most keyhttp.MaxBatch, and returns the body.

@@ -6,6 +6,7 @@ import (
 	"crypto/ed25519"
 	"crypto/sha256"
 	"encoding/binary"
+	"encoding/hex"
 	"errors"
 	"io"
 	"log/slog"
@@ -118,7 +119,7 @@ func (s *service) offer(signed []byte, have ...keys.PublicKey) {
 	s.set(func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == "/v1/list" {
 			sum := sha256.Sum256(signed)
-			w.Header().Set("ETag", `"`+string(bytes.ToLower([]byte(hexOf(sum[:8]))))+`"`)
+			w.Header().Set("ETag", `"`+hex.EncodeToString(sum[:16])+`"`)
 			http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(signed))
 			return
 		}
@@ -129,15 +130,6 @@ func (s *service) offer(signed []byte, have ...keys.PublicKey) {
 			}
 		}
 	})
-}
-
-func hexOf(b []byte) string {
-	const digits = "0123456789abcdef"
-	out := make([]byte, 0, 2*len(b))
-	for _, c := range b {
-		out = append(out, digits[c>>4], digits[c&15])
-	}
-	return string(out)
 }
 
 // pipes is a listener in memory: what waits on it waits in the bubble.

@@ -96,11 +96,12 @@ func (s *Store) saveKeys() {
 func (s *Store) refresh() bool {
 	ctx, cancel := context.WithTimeout(s.ctx, s.cfg.Timeout)
 	defer cancel()
-	signed, etag, err := s.web.list(ctx, s.etag)
+	s.mu.Lock()
+	known := s.signed
+	s.mu.Unlock()
+	signed, err := s.web.list(ctx, known)
 	if err == nil && signed != nil {
-		if err = s.offer(signed); err == nil {
-			s.etag = etag
-		}
+		err = s.offer(signed)
 	}
 	if s.ctx.Err() != nil {
 		return false
@@ -139,6 +140,8 @@ func (s *Store) offer(signed []byte) error {
 		return fmt.Errorf("%w: the server offers list %d, and list %d was seen before", ErrRollback, l.Version, seen.Version)
 	case seen != nil && l.Version == seen.Version && !sameList(l, seen):
 		return fmt.Errorf("%w: the server offers another list %d than the one that was seen before", ErrRollback, l.Version)
+	case seen != nil && l.Version == seen.Version:
+		return nil
 	}
 	if err := durable.Replace(s.root, s.fileName(), signed, 0o600); err != nil { // before it counts
 		return fmt.Errorf("keep the list: %w", err)

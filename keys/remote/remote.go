@@ -104,7 +104,6 @@ type Store struct {
 	tasks  sync.WaitGroup
 	ready  chan struct{} // closed when there is a list, or the first look has failed
 	first  sync.Once     // closes ready
-	etag   string        // of the list, used by follow only
 
 	mu       sync.Mutex // guards what follows
 	closed   bool

@@ -1,6 +1,8 @@
 package remote_test
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -50,7 +52,7 @@ func TestAdmitsWhomTheListNames(t *testing.T) {
 		wantUnknown(t, s, other) // the server has its key, and that means nothing
 		wantAdmitted(t, s, k)
 		if n := b.count("POST"); n != 1 {
-			t.Errorf("keys are fetched %d times, want once", n)
+			t.Errorf("keys are fetched %d times, want once\n%s", n, b.log)
 		}
 		ids, err := s.List(t.Context())
 		want := []keys.NodeID{k.ID(), publicKey(t, 3).ID()}
@@ -299,6 +301,53 @@ func TestAttack(t *testing.T) {
 			look()
 			wantUnknown(t, s, other)
 			wantProblem(t, s, remote.ErrRollback)
+		})
+	})
+	t.Run("an ETag that outlives the attack", func(t *testing.T) {
+		first, second := sealed(t, adminKey, listOf(t, 1, k)), sealed(t, adminKey, listOf(t, 2, k, other))
+		sum := sha256.Sum256(second)
+		for _, etag := range []string{"*", `"` + hex.EncodeToString(sum[:16]) + `"`} {
+			inBubble(t, func(t *testing.T, b *bench) {
+				b.offer(first, k)
+				honest := b.handle
+				b.set(func(w http.ResponseWriter, r *http.Request) {
+					if r.URL.Path == "/v1/list" {
+						w.Header().Set("ETag", etag)
+						w.Write(first)
+						return
+					}
+					honest(w, r)
+				})
+				s := b.open()
+				defer s.Close()
+				wantAdmitted(t, s, k)
+				b.offer(second, k, other)
+				look()
+				wantAdmitted(t, s, other)
+			})
+		}
+	})
+	t.Run("one list, armored otherwise each time", func(t *testing.T) {
+		inBubble(t, func(t *testing.T, b *bench) {
+			signed := sealed(t, adminKey, listOf(t, 1, k))
+			b.offer(signed, k)
+			s := b.open()
+			defer s.Close()
+			wantAdmitted(t, s, k)
+			changed := s.Changed()
+			b.set(func(w http.ResponseWriter, r *http.Request) {
+				signed = append(signed, '\n')
+				w.Write(signed)
+			})
+			look()
+			if closed(changed) {
+				t.Error("it counts as a change")
+			}
+			time.Sleep(time.Hour)
+			look()
+			if n := strings.Count(b.log.String(), "list has expired"); n != 1 {
+				t.Errorf("that it has expired is said %d times, want once\n%s", n, b.log)
+			}
 		})
 	})
 	t.Run("freeze", func(t *testing.T) {

@@ -13,8 +13,6 @@ package server
 import (
 	"bufio"
 	"bytes"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -123,8 +121,7 @@ func (s *Server) take(signed []byte) error {
 	if l.Version < s.version {
 		return fmt.Errorf("version %d comes after version %d", l.Version, s.version)
 	}
-	sum := sha256.Sum256(signed)
-	s.signed, s.version, s.etag = signed, l.Version, `"`+hex.EncodeToString(sum[:16])+`"`
+	s.signed, s.version, s.etag = signed, l.Version, keyhttp.ETag(signed)
 	s.log.Info("list of admitted ids", "version", l.Version, "ids", len(l.Entries), "expires", l.Expires, "signer", by.ID())
 	return nil
 }
