@@ -17,8 +17,8 @@ const (
 	// 2,048, cautious tools some 600,000; one costs up to 1 µs, so these are 10 s.
 	maxPBKDF2Rounds = 10_000_000
 
-	// maxScryptBlocks bounds N·r, in blocks of 128 bytes: 256 MiB. openssl makes
-	// 16384·8, 16 MiB.
+	// maxScryptBlocks bounds (N+p)·r, in blocks of 128 bytes: 256 MiB. openssl makes
+	// 16385·8, 16 MiB.
 	maxScryptBlocks = 1 << 21
 
 	// maxScryptWork bounds N·r·p: some 4 s.

@@ -148,7 +148,7 @@ func parseScrypt(kdf cryptobyte.String, keySize int) (func([]byte, int) ([]byte,
 		n < 2 || n&(n-1) != 0 || r == 0 || p == 0 {
 		return nil, errPBES2Damaged
 	}
-	if n > maxScryptBlocks || r > maxScryptBlocks/n || p > maxScryptWork/(n*r) {
+	if n > maxScryptBlocks || p > maxScryptBlocks || r > maxScryptBlocks/(n+p) || p > maxScryptWork/(n*r) {
 		return nil, tooCostly(fmt.Sprintf("scrypt with N %d, r %d and p %d", n, r, p))
 	}
 	return func(passphrase []byte, size int) ([]byte, error) {

@@ -228,6 +228,8 @@ func TestParseRefusesPBES2(t *testing.T) {
 		{"scrypt, r 0", byScrypt, scrypt(16384, 0, 1), "damaged"},
 		{"scrypt, p 0", byScrypt, scrypt(16384, 8, 0), "damaged"},
 		{"scrypt, 512 MiB", byScrypt, scrypt(1<<19, 8, 1), "scrypt"},
+		{"scrypt, 512 MiB of p", byScrypt, scrypt(2, 1, 1<<22), "scrypt"},
+		{"scrypt, 512 MiB of p and N", byScrypt, scrypt(2, 1<<20, 2), "scrypt"},
 		{"scrypt, N 2^62", byScrypt, scrypt(1<<62, 8, 1), "scrypt"},
 		{"scrypt, r 2^62", byScrypt, scrypt(2, 1<<62, 1), "scrypt"},
 		{"scrypt, p 2^62", byScrypt, scrypt(2, 1, 1<<62), "scrypt"},
