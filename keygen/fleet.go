@@ -168,11 +168,11 @@ func (f *Fleet) makeAll(ctx context.Context, root *os.Root) (made int, err error
 func (f *Fleet) make(root *os.Root, name string) (isNew bool, err error) {
 	path := filepath.Join(f.Dir, name)
 	private, err1 := root.Lstat(name)
-	_, err2 := root.Lstat(name + publicSuffix)
+	public, err2 := root.Lstat(name + publicSuffix)
 	switch {
-	case err1 == nil && err2 == nil && private.Mode().IsRegular():
+	case err1 == nil && err2 == nil && private.Mode().IsRegular() && public.Mode().IsRegular():
 		return false, nil
-	case err1 == nil && errors.Is(err2, fs.ErrNotExist):
+	case err1 == nil && private.Mode().IsRegular() && errors.Is(err2, fs.ErrNotExist):
 		return false, f.complete(root, name)
 	case errors.Is(err1, fs.ErrNotExist) && err2 == nil:
 		return false, fmt.Errorf("keygen: %s.pub is there without its private key %[1]s: move it away", path)
@@ -244,6 +244,9 @@ func writeManifest(root *os.Root, name string) error {
 	for _, file := range names {
 		if !ours.MatchString(file) {
 			continue
+		}
+		if info, err := root.Lstat(file); err != nil || !info.Mode().IsRegular() { // opening a pipe would block
+			return errors.Join(err, fmt.Errorf("%s: not a plain file", file))
 		}
 		text, err := root.ReadFile(file)
 		if err != nil {

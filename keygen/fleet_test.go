@@ -168,6 +168,24 @@ func TestFleetOverwritesNothing(t *testing.T) {
 	}
 }
 
+// TestFleetTakesNoLink: one key under two names would let one node speak as another.
+func TestFleetTakesNoLink(t *testing.T) {
+	for _, name := range []string{"node-000001", "node-000001.pub"} {
+		dir := t.TempDir()
+		makeFleet(t, keygen.Fleet{Dir: dir, Count: 2}, 2)
+		path := filepath.Join(dir, name)
+		if err := errors.Join(os.Remove(path), os.Remove(filepath.Join(dir, "node-000001.pub"))); name == "node-000001" && err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Symlink(strings.Replace(name, "1", "2", 1), path); err != nil {
+			t.Skip(err)
+		}
+		if _, err := keygen.MakeFleet(t.Context(), keygen.Fleet{Dir: dir, Count: 2}); err == nil || !strings.Contains(err.Error(), "plain file") {
+			t.Errorf("%s is a link: %v", name, err)
+		}
+	}
+}
+
 func TestFleetRefuses(t *testing.T) {
 	dir := t.TempDir()
 	for name, f := range map[string]keygen.Fleet{
