@@ -232,3 +232,33 @@ func TestWhatWasDroppedIsAskedForTogether(t *testing.T) {
 		rest(time.Minute)
 	})
 }
+
+// hasty is a keyring that changes as soon as somebody has been looked up.
+type hasty struct {
+	*keyring
+	once sync.Once
+	then func()
+}
+
+func (h *hasty) Lookup(ctx context.Context, id keys.NodeID) (keys.PublicKey, error) {
+	defer h.once.Do(h.then)
+	return h.keyring.Lookup(ctx, id)
+}
+
+// A key that is withdrawn while a replica opens is out.
+func TestWithdrawnWhileOpening(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		x := wiretest.NewAuthor("x")
+		st := store.NewMemory()
+		if err := st.Append(t.Context(), x.Chain(topic, x.Start(), 1)...); err != nil {
+			t.Fatal(err)
+		}
+		k := &keyring{in: map[keys.NodeID]keys.PublicKey{x.ID(): x.Key()}, changed: make(chan struct{})}
+		ks := &hasty{keyring: k, then: func() { k.set(false, x) }}
+		p := open(t, "", func(c *replica.Config) { c.Store, c.Keystore, c.Verify = st, ks, nil })
+		rest(time.Minute)
+		if a := p.authorOf(t, x.ID()); a.State != replica.StateUnknown {
+			t.Errorf("the author is %v: %s", a.State, a.Reason)
+		}
+	})
+}

@@ -203,6 +203,11 @@ func Open(ctx context.Context, cfg Config) (*Replica, error) {
 	if cfg.Signer != nil {
 		r.self = cfg.Signer.Public().ID()
 	}
+	notifier, notifies := cfg.Keystore.(keys.Notifier)
+	var changed <-chan struct{}
+	if notifies {
+		changed = notifier.Changed() // before anybody is looked up, so that no change is missed
+	}
 	if err := r.load(ctx); err != nil {
 		return nil, err
 	}
@@ -221,9 +226,8 @@ func Open(ctx context.Context, cfg Config) (*Replica, error) {
 		r.tasks.Go(r.local.loop)
 		r.tasks.Go(r.signHeads)
 	}
-	if n, ok := cfg.Keystore.(keys.Notifier); ok {
-		changed := n.Changed() // taken before Open returns, so that no change is missed
-		r.tasks.Go(func() { r.followKeystore(n, changed) })
+	if notifies {
+		r.tasks.Go(func() { r.followKeystore(notifier, changed) })
 	}
 	return r, nil
 }
