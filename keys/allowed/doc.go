@@ -32,6 +32,9 @@ const (
 	// MaxLine bounds a line, in bytes.
 	MaxLine = 16 << 10
 
+	// maxWindows bounds the lines with times of one key.
+	maxWindows = 64
+
 	// maxProblems bounds what Problems returns.
 	maxProblems = 100
 

@@ -18,6 +18,8 @@ var errClosed = errors.New("keys/allowed: closed")
 
 var errLocal = errors.New("a time without Z is read in this machine's time zone: append Z")
 
+var errWindows = fmt.Errorf("more than %d lines with times have this key: one with an earlier valid-after or a later valid-before does for several", maxWindows)
+
 // Options say how a file is read. The zero value works.
 type Options struct {
 	// Principal counts only the lines whose principals match it; "" counts every line.
@@ -109,6 +111,10 @@ func (f *File) look() {
 			windows = keys.Windows{l.Window}
 		}
 		if before, ok := admitted[l.Key.ID()]; ok {
+			if windows != nil && len(before.Windows) >= maxWindows {
+				problems = append(problems, &Problem{l.Number, errWindows})
+				continue
+			}
 			windows = before.Windows.Join(windows)
 		}
 		admitted[l.Key.ID()] = keys.Admission{Key: l.Key, Windows: windows}

@@ -2,6 +2,7 @@ package allowed_test
 
 import (
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -138,6 +139,27 @@ func TestLinesOfOneKeyAddUp(t *testing.T) {
 		keys.Window{Before: time.Date(2025, 1, 1, 0, 0, 0, 0, time.UTC)},
 		keys.Window{After: time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)})
 	wantAdmitted(t, f, any)
+}
+
+// TestLinesOfOneKeyAreBounded: each of its windows costs every look-up.
+func TestLinesOfOneKeyAreBounded(t *testing.T) {
+	k := recorded(t, "ed25519")
+	var text strings.Builder
+	var want []keys.Window
+	for i := range 65 {
+		w := keys.Window{Before: time.Unix(1e9+int64(i), 0).UTC()}
+		fmt.Fprintf(&text, "a valid-before=\"%s\" %v\n", w.Before.Format("20060102150405Z"), k)
+		if i < 64 {
+			want = append(want, w)
+		}
+	}
+	inBubble(t, text.String(), func(d fixture) {
+		wantAdmitted(t, d.File, k, want...)
+		if p := d.Problems(); len(p) != 1 || !strings.Contains(p[0].Error(), "line 65: ") {
+			t.Errorf("problems: %v; want line 65", p)
+		}
+	})
+	inBubble(t, text.String()+"a "+k.String(), func(d fixture) { wantAdmitted(t, d.File, k) }) // at any time
 }
 
 func TestPrincipal(t *testing.T) {
