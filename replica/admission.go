@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/hearsaynet/hearsay/keys"
+	"github.com/hearsaynet/hearsay/replica/store"
 	"github.com/hearsaynet/hearsay/verify"
 )
 
@@ -84,6 +85,22 @@ func (r *Replica) followKeystore(n keys.Notifier, changed <-chan struct{}) {
 	}
 }
 
+// recordOut marks a stored author that was not admitted when the keystore answered
+// last, so that a restart while it is down does not bring the author back.
+const recordOut = "out"
+
+func (r *Replica) noteAdmission(ctx context.Context, id keys.NodeID, admitted bool) {
+	var err error
+	if admitted {
+		err = r.store.DeleteRecord(ctx, r.cfg.Topic, recordOut, id)
+	} else {
+		err = r.store.PutRecords(ctx, r.cfg.Topic, recordOut, store.Record{Author: id, Body: []byte{1}})
+	}
+	if err != nil && ctx.Err() == nil {
+		r.trouble("note who is admitted", err)
+	}
+}
+
 // readmit brings the models in step with the keystore and asks all peers again.
 func (r *Replica) readmit() {
 	r.pipe.Retry()
@@ -114,6 +131,9 @@ func (r *Replica) readmit() {
 		a.admitted = now
 		frontier := a.frontier
 		r.mu.Unlock()
+		if now != was {
+			r.noteAdmission(r.ctx, id, now)
+		}
 		switch {
 		case !now:
 			r.models.withdraw(id, Notice{Kind: Retracted, Ref: frontier, N: frontier.Seq, Reason: "the author's key was withdrawn"})

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"iter"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -260,5 +261,46 @@ func TestWithdrawnWhileOpening(t *testing.T) {
 		if a := p.authorOf(t, x.ID()); a.State != replica.StateUnknown {
 			t.Errorf("the author is %v: %s", a.State, a.Reason)
 		}
+	})
+}
+
+// down is a keystore that does not answer.
+type down struct{}
+
+func (down) Lookup(context.Context, keys.NodeID) (keys.PublicKey, error) {
+	return keys.PublicKey{}, errors.New("no answer")
+}
+
+// An author that was withdrawn stays out over a restart while the keystore is down,
+// and one that was admitted stays in.
+func TestWithdrawnStaysOutWhileTheKeystoreIsDown(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		x, y := wiretest.NewAuthor("x"), wiretest.NewAuthor("y")
+		st := store.NewMemory()
+		if err := st.Append(t.Context(), append(x.Chain(topic, x.Start(), 1), y.Chain(topic, y.Start(), 1)...)...); err != nil {
+			t.Fatal(err)
+		}
+		counts := func(ks keys.Keystore, change func(), want ...*wiretest.Author) {
+			t.Helper()
+			p := open(t, "", func(c *replica.Config) { c.Store, c.Keystore, c.Verify = st, ks, nil })
+			change()
+			rest(time.Minute)
+			for _, a := range []*wiretest.Author{x, y} {
+				if got, want := len(p.journal.of(a.ID())) == 1, slices.Contains(want, a); got != want {
+					t.Errorf("%v counts: %v, want %v", a.ID(), got, want)
+				}
+			}
+			p.Close()
+		}
+		none := func() {}
+		k := &keyring{in: map[keys.NodeID]keys.PublicKey{x.ID(): x.Key(), y.ID(): y.Key()}, changed: make(chan struct{})}
+		counts(k, func() { k.set(false, x) }, y)
+		counts(down{}, none, y)
+		k.set(false, y)
+		counts(k, none)
+		counts(down{}, none)
+		k.set(true, x)
+		counts(k, none, x)
+		counts(down{}, none, x)
 	})
 }

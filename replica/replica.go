@@ -244,6 +244,13 @@ func (r *Replica) load(ctx context.Context) error {
 		}
 		r.authors[ref.Author] = &author{id: ref.Author, key: key, frontier: ref}
 	}
+	out := make(map[keys.NodeID]bool) // not admitted, as the keystore said last
+	for rec, err := range r.store.Records(r.cfg.Topic, recordOut) {
+		if err != nil {
+			return fmt.Errorf("replica: open topic %q: admissions: %w", r.cfg.Topic, err)
+		}
+		out[rec.Author] = true
+	}
 	if err := r.loadProofs(ctx); err != nil {
 		return fmt.Errorf("replica: open topic %q: fork proofs: %w", r.cfg.Topic, err)
 	}
@@ -252,7 +259,12 @@ func (r *Replica) load(ctx context.Context) error {
 	}
 	for _, a := range r.authors {
 		var windows keys.Windows
-		a.admitted, windows, _ = r.lookupAdmitted(ctx, a.id, true)
+		was := !out[a.id]
+		var sure bool
+		a.admitted, windows, sure = r.lookupAdmitted(ctx, a.id, was)
+		if sure && a.admitted != was {
+			r.noteAdmission(ctx, a.id, a.admitted)
+		}
 		if a.admitted {
 			if _, err := r.models.bind(a.id, windows); err != nil {
 				return fmt.Errorf("replica: open topic %q: %w", r.cfg.Topic, err)
