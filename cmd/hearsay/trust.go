@@ -30,7 +30,12 @@ administrator --signer has signed it.`,
 			return takes(1, many)(cmd, args)
 		},
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if bundle != "" {
+			switch {
+			case cmd.Flags().Changed("bundle") && bundle == "":
+				return &usageError{"--bundle names no file", "it is what hearsay key bundle wrote; is a variable empty?"}
+			case cmd.Flags().Changed("signer") && bundle == "":
+				return &usageError{"--signer is for --bundle only", "without one, every PUBFILE is admitted, whoever has signed it"}
+			case bundle != "":
 				return a.trustBundle(cmd.Context(), bundle, signer)
 			}
 			return a.each(args, func(o *output, name string) error {
