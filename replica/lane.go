@@ -209,10 +209,10 @@ func (l *lane) controlLocked(t wire.FrameType, body []byte) {
 // answer takes a whole digest: it replaces what we believed of the authors it names,
 // and, when it wants unnamed ones, of all.
 func (l *lane) answer(d *wire.Digest) error {
-	have := l.r.servable()
 	s := l.s
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	have := l.r.servable() // what is stored from now on, moved tells
 	if d.Unnamed == wire.UnnamedWanted {
 		l.all = true
 		clear(l.peer)
