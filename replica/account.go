@@ -163,8 +163,7 @@ func (l *lane) show() {
 	if l.s.ctx.Err() != nil {
 		return
 	}
-	l.s.nonce++
-	l.digestLocked(l.s.nonce, wire.UnnamedNotWanted, refs)
+	l.partLocked(refs)
 }
 
 func (l *lane) enqueueProofLocked(id keys.NodeID) {
@@ -265,8 +264,7 @@ func (l *lane) tell() {
 	}
 	l.s.mu.Lock()
 	defer l.s.mu.Unlock()
-	l.s.nonce++
-	l.digestLocked(l.s.nonce, wire.UnnamedNotWanted, refs)
+	l.partLocked(refs)
 }
 
 // laterLocked queues an author again in a second.

@@ -178,7 +178,7 @@ func (r *Replica) allLanes() []*lane {
 	return r.lanesLocked()
 }
 
-// staleSince returns when an author was last known to be alive, if that is long ago
+// staleSinceLocked returns when an author was last known to be alive, if that is long ago
 // enough to say so.
 func (r *Replica) staleSinceLocked(id keys.NodeID, a *author, now time.Time) (since time.Time, stale bool) {
 	if id == r.self || a.word == nil || a.cut != nil || r.fresh(a.word.head.Issued(), now) {

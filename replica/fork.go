@@ -9,8 +9,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/cenkalti/backoff/v5"
-
 	"github.com/hearsaynet/hearsay/keys"
 	"github.com/hearsaynet/hearsay/replica/store"
 	"github.com/hearsaynet/hearsay/replica/wire"
@@ -96,7 +94,7 @@ func (r *Replica) takeProofs(proofs []*wire.Proof) error {
 		}
 		return struct{}{}, err
 	}
-	if _, err := backoff.Retry(r.ctx, cutOnce, backoff.WithBackOff(storeBackoff()), backoff.WithMaxElapsedTime(0)); err != nil {
+	if _, err := untilDone(r, cutOnce); err != nil {
 		return err
 	}
 	r.recent.forget(news)
@@ -195,7 +193,7 @@ func (r *Replica) cutAgain(ends map[keys.NodeID]wire.Ref) error {
 			continue
 		}
 		cutOnce := func() (wire.Ref, error) { return r.truncate(r.ctx, id, c.seq-1) }
-		end, err := backoff.Retry(r.ctx, cutOnce, backoff.WithBackOff(storeBackoff()), backoff.WithMaxElapsedTime(0))
+		end, err := untilDone(r, cutOnce)
 		if err != nil {
 			return err
 		}

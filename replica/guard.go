@@ -50,6 +50,15 @@ type guard struct {
 	signed    uint64 // the highest own seq that a signed head states
 	elsewhere error
 	changed   chan struct{} // closed and replaced when something above changes
+
+	confirmed sync.Once // Confirmed, which may write to a disk: called without mu
+}
+
+// confirm calls Confirmed, once, before anybody who may write now goes on.
+func (g *guard) confirm() {
+	if f := g.r.cfg.Guard.Confirmed; f != nil {
+		g.confirmed.Do(f)
+	}
 }
 
 func (g *guard) init(r *Replica) {
@@ -67,8 +76,8 @@ func (g *guard) init(r *Replica) {
 	} else if a != nil && a.word != nil && a.word.head.Ref().Seq > a.frontier.Seq {
 		g.open, g.signed = false, a.word.head.Ref().Seq // our own head says that the store has lost something
 	}
-	if g.open && c.Confirmed != nil {
-		c.Confirmed()
+	if g.open {
+		g.confirm()
 	}
 }
 
@@ -79,6 +88,9 @@ func (g *guard) wait(ctx context.Context) error {
 		allowed, until, err := g.stateLocked(g.r.cfg.Now())
 		changed := g.changed
 		g.mu.Unlock()
+		if allowed {
+			g.confirm()
+		}
 		if err != nil || allowed {
 			return err
 		}
@@ -119,9 +131,6 @@ func (g *guard) stateLocked(now time.Time) (allowed bool, again time.Duration, e
 	if g.answered && (len(g.awaited) == 0 || late) {
 		g.open = true
 		g.notifyLocked()
-		if f := g.r.cfg.Guard.Confirmed; f != nil {
-			f()
-		}
 		return true, 0, nil
 	}
 	if late || (len(g.awaited) == 0 && len(g.r.cfg.Guard.Peers) == 0) {
@@ -227,8 +236,11 @@ func (g *guard) forked(seq uint64) {
 // status returns why writing is refused or waits, nil when it is allowed.
 func (g *guard) status() error {
 	g.mu.Lock()
-	defer g.mu.Unlock()
 	allowed, _, err := g.stateLocked(g.r.cfg.Now())
+	g.mu.Unlock()
+	if allowed {
+		g.confirm()
+	}
 	if err == nil && !allowed {
 		err = errors.New("replica: asking the peers what this key wrote last")
 	}

@@ -27,15 +27,11 @@ const (
 	headFresh   = 2  // times the interval: an author is alive that long after a head
 )
 
-// maxWitnesses is how many links are remembered as having brought a head: one more
-// than it takes to believe that nobody withholds a newer one.
-const maxWitnesses = 3
-
 // word is the newest signed word of an author on how far it has written.
 type word struct {
 	head   *wire.Head
 	print  [sha256.Size]byte // of the head, to know a copy
-	links  []witness         // who brought it, at most maxWitnesses
+	links  []witness         // who brought it: two, and one of another origin, at most
 	direct bool              // the author itself did
 	before former            // the head before
 	passed time.Time
@@ -69,8 +65,8 @@ func (w *word) heard() bool { return w.direct || w.origins() >= 2 }
 func (w *word) hear(from source, author keys.NodeID) bool {
 	w.direct = w.direct || from.id() == author
 	link := witness{from.name(), from.origin(), from.id()}
-	if len(w.links) >= maxWitnesses && w.origins() > 1 || slices.ContainsFunc(w.links, link.is) ||
-		len(w.links) > 1 && slices.ContainsFunc(w.links, func(o witness) bool { return o.origin == link.origin }) {
+	sameOrigin := func(o witness) bool { return o.origin == link.origin }
+	if w.origins() > 1 || slices.ContainsFunc(w.links, link.is) || len(w.links) > 1 && slices.ContainsFunc(w.links, sameOrigin) {
 		return false
 	}
 	w.links = append(w.links, link)
@@ -80,7 +76,7 @@ func (w *word) hear(from source, author keys.NodeID) bool {
 // origins counts the origins of the links that brought the head: ids are free, so two
 // peers that share one are no two witnesses.
 func (w *word) origins() int {
-	seen := make(map[string]bool, maxWitnesses)
+	seen := make(map[string]bool)
 	for _, link := range w.links {
 		seen[link.origin] = true
 	}

@@ -38,7 +38,7 @@ type lane struct {
 	listed   map[keys.NodeID]bool // the authors that our digest named, nil if all are wanted
 	nonce    uint64               // of our newest full digest
 	answered bool                 // it has been answered with Done
-	inflight int                  // runs from this peer without a verdict
+	inflight int                  // statements from this peer without a verdict
 	drained  bool
 	searches map[keys.NodeID]*search
 	unasked  map[keys.NodeID]struct{} // to be asked for in askMin, nil if nothing is
@@ -131,12 +131,17 @@ func (l *lane) digestLocked(nonce uint64, unnamed wire.Unnamed, refs []wire.Ref)
 	}
 }
 
+// partLocked queues a digest of some authors.
+func (l *lane) partLocked(refs []wire.Ref) {
+	l.s.nonce++
+	l.digestLocked(l.s.nonce, wire.UnnamedNotWanted, refs)
+}
+
 // ping is an empty digest; its Done is the pong.
 func (s *session) ping() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.nonce++
-	s.lanes[0].digestLocked(s.nonce, wire.UnnamedNotWanted, nil)
+	s.lanes[0].partLocked(nil)
 }
 
 // ask asks for what follows some authors' frontiers, each not too often, and all in
@@ -168,8 +173,7 @@ func (l *lane) ask(ids []keys.NodeID) {
 				a.asked = question{now, min(max(askMin, 2*a.asked.wait), askMax)}
 			}
 		}
-		s.nonce++
-		l.digestLocked(s.nonce, wire.UnnamedNotWanted, due)
+		l.partLocked(due)
 	}
 }
 

@@ -263,13 +263,14 @@ func (l *local) sign(group []*request) (*wire.Run, error) {
 		r.trouble("sign", err)
 		return nil, err
 	}
-	return backoff.Retry(r.ctx, signOnce, backoff.WithBackOff(storeBackoff()), backoff.WithMaxElapsedTime(0))
+	return untilDone(r, signOnce)
 }
 
-func storeBackoff() *backoff.ExponentialBackOff {
+// untilDone calls f until it succeeds or the replica closes, less and less often.
+func untilDone[T any](r *Replica, f func() (T, error)) (T, error) {
 	b := backoff.NewExponentialBackOff()
 	b.InitialInterval, b.MaxInterval = storeRetryMin, storeRetryMax
-	return b
+	return backoff.Retry(r.ctx, f, backoff.WithBackOff(b), backoff.WithMaxElapsedTime(0))
 }
 
 // storeUntilDone appends runs, and tries again while the store refuses: nothing that
@@ -283,7 +284,7 @@ func (r *Replica) storeUntilDone(runs ...*wire.Run) error {
 		}
 		return struct{}{}, err
 	}
-	_, err := backoff.Retry(r.ctx, appendOnce, backoff.WithBackOff(storeBackoff()), backoff.WithMaxElapsedTime(0))
+	_, err := untilDone(r, appendOnce)
 	return err
 }
 

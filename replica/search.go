@@ -96,6 +96,5 @@ func (l *lane) probe(id keys.NodeID) {
 	l.s.mu.Lock()
 	defer l.s.mu.Unlock()
 	q.asked, q.at = mid, time.Now()
-	l.s.nonce++
-	l.digestLocked(l.s.nonce, wire.UnnamedNotWanted, []wire.Ref{ref})
+	l.partLocked([]wire.Ref{ref})
 }
