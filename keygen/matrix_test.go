@@ -141,20 +141,36 @@ func TestMatrixOfSSHKeygen(t *testing.T) {
 			s.reads(kind.name+"."+format, "", want)
 		}
 	}
-	// Ciphers: the two that are read, and what is said of the others.
-	want := s.public("ed25519.pub")
-	for _, cipher := range []string{"aes256-ctr", "aes256-cbc", "aes128-ctr", "aes256-gcm@openssh.com", "chacha20-poly1305@openssh.com"} {
-		s.copy("ed25519", cipher)
-		s.run("ssh-keygen", "-q", "-p", "-P", "", "-N", matrixPass, "-a", "2", "-Z", cipher, "-f", cipher)
-		if strings.HasPrefix(cipher, "aes256-c") {
-			s.reads(cipher, matrixPass, want)
-			continue
+}
+
+// TestMatrixOfCiphers reads what ssh-keygen encrypts: kind × cipher × rounds.
+func TestMatrixOfCiphers(t *testing.T) {
+	s := newStock(t, "ssh-keygen", "ssh")
+	ciphers := strings.Fields(s.run("ssh", "-Q", "cipher"))
+	if len(ciphers) < 5 {
+		t.Fatalf("ssh knows the ciphers %q only", ciphers)
+	}
+	for _, kind := range []struct {
+		kind, bits string
+		rounds     []string
+	}{{"ed25519", "256", []string{"1", "4"}}, {"rsa", "2048", []string{"2"}}} {
+		s.run("ssh-keygen", "-q", "-t", kind.kind, "-b", kind.bits, "-N", "", "-C", "ada @ example", "-f", kind.kind)
+		want := s.public(kind.kind + ".pub")
+		for _, cipher := range ciphers {
+			for _, rounds := range kind.rounds {
+				name := kind.kind + "." + cipher + "." + rounds
+				s.copy(kind.kind, name)
+				s.run("ssh-keygen", "-q", "-p", "-P", "", "-N", matrixPass, "-a", rounds, "-Z", cipher, "-f", name)
+				s.reads(name, matrixPass, want)
+				if rounds != "1" {
+					continue
+				}
+				k, err := sign.Parse(s.read(name), func() ([]byte, error) { return []byte("correct  horse"), nil })
+				if !errors.Is(err, sign.ErrWrongPassphrase) || k != nil {
+					t.Errorf("%s, wrong passphrase: %v, %v; want ErrWrongPassphrase", name, k, err)
+				}
+			}
 		}
-		if k, err := sign.Parse(s.read(cipher), nil); !errors.Is(err, sign.ErrMalformed) || !strings.Contains(err.Error(), "-Z aes256-ctr") {
-			t.Errorf("%s: %v, %v; want a hint how to convert it", cipher, k, err)
-		}
-		s.run("ssh-keygen", "-q", "-p", "-P", matrixPass, "-N", matrixPass, "-Z", "aes256-ctr", "-a", "2", "-f", cipher) // the hint
-		s.reads(cipher, matrixPass, want)
 	}
 }
 
@@ -170,8 +186,8 @@ func TestMatrixOfOpenSSL(t *testing.T) {
 	for _, cipher := range []string{"aes-128-cbc", "aes-192-cbc", "aes-256-cbc", "des3"} {
 		protections = append(protections, []string{"-v2", cipher})
 	}
-	for _, prf := range []string{"hmacWithSHA1", "hmacWithSHA224", "hmacWithSHA256", "hmacWithSHA384", "hmacWithSHA512"} {
-		protections = append(protections, []string{"-v2", "aes-256-cbc", "-v2prf", prf})
+	for i, prf := range []string{"SHA1", "SHA224", "SHA256", "SHA384", "SHA512", "SHA512-224", "SHA512-256"} {
+		protections = append(protections, []string{"-v2", []string{"aes-128-cbc", "aes-192-cbc", "aes-256-cbc", "des3"}[i%4], "-v2prf", "hmacWith" + prf})
 	}
 	protections = append(protections, []string{"-scrypt"}, []string{"-iter", "100000"})
 	for _, kind := range []string{"ed25519", "rsa2048", "rsa3072"} {
@@ -186,6 +202,10 @@ func TestMatrixOfOpenSSL(t *testing.T) {
 		if kind != "ed25519" {
 			s.run("openssl", "rsa", "-in", kind, "-traditional", "-out", kind+".pkcs1")
 			s.reads(kind+".pkcs1", "", want)
+			s.run("openssl", "rsa", "-in", kind, "-traditional", "-aes256", "-passout", pass, "-out", kind+".dek")
+			if k, err := sign.Parse(s.read(kind+".dek"), nil); !errors.Is(err, sign.ErrMalformed) || !strings.Contains(err.Error(), "ssh-keygen -p") {
+				t.Errorf("%s.dek: %v, %v; want a hint how to convert it", kind, k, err)
+			}
 			s.run("openssl", "rsa", "-in", kind, "-RSAPublicKey_out", "-out", kind+".rsapublic")
 			s.reads(kind+".rsapublic", "", want)
 		}

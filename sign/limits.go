@@ -7,11 +7,15 @@ const (
 
 	// maxKDFRounds bounds the bcrypt rounds of an encrypted file. ssh-keygen makes
 	// 16 to 24; one costs up to 8 ms, so 2048 are some 15 s. It is also the most
-	// that x/crypto runs.
+	// that x/crypto runs, and so most other Go programs.
 	maxKDFRounds = 2048
 
 	// maxSalt bounds the salt of a KDF, in bytes. ssh-keygen and openssl make 16.
 	maxSalt = 64
+
+	// maxPadding bounds what follows the key in an OpenSSH file, in bytes: less than the
+	// largest block of a cipher, even where there is no cipher.
+	maxPadding = 15
 
 	// maxPBKDF2Rounds bounds the rounds of an encrypted PKCS #8 file. openssl makes
 	// 2,048, cautious tools some 600,000; one costs up to 1 µs, so these are 10 s.

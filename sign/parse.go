@@ -2,16 +2,9 @@ package sign
 
 import (
 	"bytes"
-	"crypto"
-	"crypto/ed25519"
-	"crypto/rsa"
-	"crypto/x509"
 	"encoding/pem"
 	"errors"
 	"fmt"
-	"strings"
-
-	"golang.org/x/crypto/ssh"
 
 	"github.com/hearsaynet/hearsay/keys"
 )
@@ -57,7 +50,7 @@ func parsePublic(file []byte, passphrase func() ([]byte, error)) (keys.PublicKey
 	block, err := onlyBlock(file)
 	if err == nil && block.Type == pemOpenSSH && len(block.Headers) == 0 {
 		env, err := parseEnvelope(block.Bytes)
-		if err == nil && env.Cipher != "none" {
+		if err == nil && env.encrypted() {
 			k, err := keys.ParsePublicKey(env.Public)
 			return k, "", err
 		}
@@ -98,7 +91,7 @@ func parse(file []byte, passphrase func() ([]byte, error)) (*PrivateKey, error) 
 	}
 	switch block.Type {
 	case pemOpenSSH:
-		return parseOpenSSH(file, block.Bytes, passphrase)
+		return parseOpenSSH(block.Bytes, passphrase)
 	case pemPKCS1:
 		return parsePKCS1(block.Bytes)
 	case pemPKCS8:
@@ -139,76 +132,6 @@ func onlyBlock(file []byte) (*pem.Block, error) {
 	return block, nil
 }
 
-// envelope is an OpenSSH private key file after its magic (PROTOCOL.key, section 1).
-type envelope struct {
-	Cipher, KDF, KDFOptions string
-	Keys                    uint32
-	Public, Private         []byte
-	Tag                     []byte `ssh:"rest"` // of an authenticating cipher
-}
-
-const opensshMagic = "openssh-key-v1\x00"
-
-func parseOpenSSH(file, body []byte, passphrase func() ([]byte, error)) (*PrivateKey, error) {
-	env, err := parseEnvelope(body)
-	if err != nil {
-		return nil, err
-	}
-	pub, err := keys.ParsePublicKey(env.Public) // before any mathematics
-	if err != nil {
-		return nil, err
-	}
-	if env.Cipher == "none" && env.KDF == "none" {
-		comment, err := checkPlain(env, pub)
-		if err != nil {
-			return nil, err
-		}
-		raw, err := ssh.ParseRawPrivateKey(file)
-		if err != nil {
-			return nil, fmt.Errorf("%w: its private part is damaged", ErrMalformed)
-		}
-		return matching(raw, pub, comment)
-	}
-	raw, err := decrypt(file, env, passphrase)
-	if err != nil {
-		return nil, err
-	}
-	return matching(raw, pub, "")
-}
-
-func parseEnvelope(body []byte) (envelope, error) {
-	rest, ok := bytes.CutPrefix(body, []byte(opensshMagic))
-	var env envelope
-	if !ok || ssh.Unmarshal(rest, &env) != nil || len(env.Tag) > 0 && !strings.Contains(env.Cipher, "@") {
-		return envelope{}, fmt.Errorf("%w: not openssh-key-v1, damaged or cut short", ErrMalformed)
-	}
-	if env.Keys != 1 {
-		return envelope{}, fmt.Errorf("%w: it holds %d keys, want one", ErrMalformed, env.Keys)
-	}
-	return env, nil
-}
-
-func decrypt(file []byte, env envelope, passphrase func() ([]byte, error)) (any, error) {
-	if err := checkKDF(env); err != nil {
-		return nil, err
-	}
-	secret, err := ask(passphrase)
-	if err != nil {
-		return nil, err
-	}
-	if len(secret) == 0 { // bcrypt takes no empty one
-		return nil, ErrWrongPassphrase
-	}
-	raw, err := ssh.ParseRawPrivateKeyWithPassphrase(file, secret)
-	if errors.Is(err, x509.IncorrectPasswordError) {
-		return nil, ErrWrongPassphrase
-	}
-	if err != nil {
-		return nil, fmt.Errorf("%w: its private part is damaged", ErrMalformed)
-	}
-	return raw, nil
-}
-
 func ask(passphrase func() ([]byte, error)) ([]byte, error) {
 	if passphrase == nil {
 		return nil, ErrPassphraseNeeded
@@ -234,49 +157,4 @@ func parsePKCS8Encrypted(der []byte, passphrase func() ([]byte, error)) (*Privat
 		return nil, err
 	}
 	return parsePKCS8(info)
-}
-
-// checkKDF refuses what x/crypto cannot open, or only after minutes, before
-// anybody is asked for a passphrase.
-func checkKDF(env envelope) error {
-	if env.KDF != "bcrypt" || env.Cipher != "aes256-ctr" && env.Cipher != "aes256-cbc" {
-		return fmt.Errorf("%w: encrypted with a cipher other than aes256-ctr: \"ssh-keygen -p -Z aes256-ctr -f FILE\" changes it", ErrMalformed)
-	}
-	var options struct {
-		Salt   []byte
-		Rounds uint32
-	}
-	if ssh.Unmarshal([]byte(env.KDFOptions), &options) != nil ||
-		len(options.Salt) == 0 || len(options.Salt) > maxSalt || options.Rounds == 0 {
-		return fmt.Errorf("%w: its bcrypt options are damaged", ErrMalformed)
-	}
-	if options.Rounds > maxKDFRounds {
-		return fmt.Errorf("%w: %d rounds of bcrypt, at most %d: \"ssh-keygen -p -a 100 -f FILE\" changes it",
-			ErrMalformed, options.Rounds, maxKDFRounds)
-	}
-	return nil
-}
-
-// matching makes a PrivateKey of what x/crypto returned and checks that its
-// public half is pub, which the file promised.
-func matching(raw any, pub keys.PublicKey, comment string) (*PrivateKey, error) {
-	k, err := fromRaw(raw)
-	if err != nil {
-		return nil, err
-	}
-	if k.pub != pub {
-		return nil, errHalves
-	}
-	k.comment = comment
-	return k, nil
-}
-
-func fromRaw(raw crypto.PrivateKey) (*PrivateKey, error) {
-	switch key := raw.(type) {
-	case *ed25519.PrivateKey:
-		return newEd25519(*key)
-	case *rsa.PrivateKey:
-		return newRSA(key)
-	}
-	return nil, notAdmitted(fmt.Sprintf("%T", raw))
 }

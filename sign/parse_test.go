@@ -2,8 +2,10 @@ package sign_test
 
 import (
 	"bytes"
+	"crypto/ed25519"
 	"encoding/pem"
 	"errors"
+	"math/big"
 	"os"
 	"strings"
 	"testing"
@@ -22,8 +24,18 @@ func TestParse(t *testing.T) {
 	}{
 		{"ed25519", "ed25519", "ed25519" + comment, false},
 		{"rsa2048", "rsa2048", "rsa2048" + comment, false},
-		{"ed25519_passphrase", "ed25519_passphrase", "", true},
-		{"rsa3072_passphrase", "rsa3072_passphrase", "", true},
+		{"ed25519_passphrase", "ed25519_passphrase", "ed25519" + comment, true},
+		{"rsa3072_passphrase", "rsa3072_passphrase", "rsa3072" + comment, true},
+		{"ed25519_3des-cbc", "ed25519", "ed25519" + comment, true},
+		{"ed25519_aes128-cbc", "ed25519", "ed25519" + comment, true},
+		{"ed25519_aes192-cbc", "ed25519", "ed25519" + comment, true},
+		{"ed25519_aes256-cbc", "ed25519", "ed25519" + comment, true},
+		{"ed25519_aes128-ctr", "ed25519", "ed25519" + comment, true},
+		{"ed25519_aes192-ctr", "ed25519", "ed25519" + comment, true},
+		{"ed25519_aes128-gcm", "ed25519", "ed25519" + comment, true},
+		{"ed25519_aes256-gcm", "ed25519", "ed25519" + comment, true},
+		{"ed25519_chacha20-poly1305", "ed25519", "ed25519" + comment, true},
+		{"rsa2048_chacha20-poly1305", "rsa2048", "rsa2048" + comment, true},
 		{"rsa2048_pkcs1", "rsa2048", "", false},
 		{"rsa2048_pkcs8", "rsa2048", "", false},
 		{"rsa2048_pkcs8enc", "rsa2048", "", true},
@@ -57,7 +69,10 @@ func TestParse(t *testing.T) {
 
 func TestPassphrase(t *testing.T) {
 	errAsk := errors.New("nobody answers")
-	for _, name := range []string{"ed25519_passphrase", "ed25519_pkcs8enc_sha512", "ed25519_pkcs8enc_scrypt"} {
+	for _, name := range []string{
+		"ed25519_passphrase", "ed25519_3des-cbc", "ed25519_aes128-gcm", "ed25519_chacha20-poly1305",
+		"ed25519_pkcs8enc_sha512", "ed25519_pkcs8enc_scrypt",
+	} {
 		for how, tt := range map[string]struct {
 			ask  func() ([]byte, error)
 			want error
@@ -201,6 +216,51 @@ func rounds(n uint32) func(f *opensshFile) {
 	}
 }
 
+// opensshRSA is the private part of an RSA key.
+type opensshRSA struct {
+	Check               [8]byte
+	Type                string
+	N, E, D, QInv, P, Q []byte
+	Comment             string
+	Padding             []byte `ssh:"rest"`
+}
+
+// rsaPart changes the private part, and pads it anew.
+func rsaPart(change func(k *opensshRSA)) func(f *opensshFile) {
+	return func(f *opensshFile) {
+		var k opensshRSA
+		if err := ssh.Unmarshal(f.Private, &k); err != nil {
+			panic(err)
+		}
+		change(&k)
+		k.Padding = nil
+		f.Private = pad(ssh.Marshal(k), 8)
+	}
+}
+
+// hugePrime is one whose checking would take minutes.
+func hugePrime() *big.Int {
+	return new(big.Int).Sub(new(big.Int).Lsh(big.NewInt(1), 44497), big.NewInt(1))
+}
+
+func pad(b []byte, block int) []byte {
+	for n := byte(1); len(b)%block != 0; n++ {
+		b = append(b, n)
+	}
+	return b
+}
+
+// padding gives the private part of ed25519, which has two bytes of it, so many.
+func padding(size int) func(f *opensshFile) {
+	return func(f *opensshFile) {
+		b := f.Private[:len(f.Private)-2]
+		for n := range size {
+			b = append(b, byte(n+1))
+		}
+		f.Private = b
+	}
+}
+
 func TestParseRefusesOpenSSH(t *testing.T) {
 	thief := public(t, "rsa2048").Wire()
 	other := public(t, "ed25519_passphrase").Wire()
@@ -216,7 +276,11 @@ func TestParseRefusesOpenSSH(t *testing.T) {
 		{"two keys", "ed25519", func(f *opensshFile) { f.Keys = 2 }, sign.ErrMalformed},
 		{"trailing byte", "ed25519", func(f *opensshFile) { f.Rest = []byte{0} }, sign.ErrMalformed},
 		{"trailing byte, encrypted", "ed25519_passphrase", func(f *opensshFile) { f.Rest = []byte{0} }, sign.ErrMalformed},
-		{"a cipher with a tag", "ed25519_passphrase", func(f *opensshFile) { f.Cipher, f.Rest = "aes256-gcm@openssh.com", make([]byte, 16) }, sign.ErrMalformed},
+		{"a tag that is missing", "ed25519_aes256-gcm", func(f *opensshFile) { f.Rest = nil }, sign.ErrMalformed},
+		{"a tag of a byte less", "ed25519_chacha20-poly1305", func(f *opensshFile) { f.Rest = f.Rest[1:] }, sign.ErrMalformed},
+		{"trailing byte after a tag", "ed25519_aes256-gcm", func(f *opensshFile) { f.Rest = append(f.Rest, 0) }, sign.ErrMalformed},
+		{"an encrypted part of half a block", "ed25519_aes256-cbc", func(f *opensshFile) { f.Private = f.Private[:len(f.Private)-8] }, sign.ErrMalformed},
+		{"an encrypted part that is empty", "ed25519_aes256-cbc", func(f *opensshFile) { f.Private = nil }, sign.ErrMalformed},
 		{"cut short", "ed25519", func(f *opensshFile) { f.Private = f.Private[:60] }, sign.ErrMalformed},
 		{"no private part", "ed25519", func(f *opensshFile) { f.Private = nil }, sign.ErrMalformed},
 		{"public half of another key", "ed25519", func(f *opensshFile) { f.Public = other }, sign.ErrMalformed},
@@ -227,13 +291,20 @@ func TestParseRefusesOpenSSH(t *testing.T) {
 		{"check numbers differ", "ed25519", flip(0), sign.ErrMalformed},
 		{"inner public half changed", "ed25519", flip(30), sign.ErrMalformed},
 		{"secret changed", "ed25519", flip(65), sign.ErrMalformed},
+		{"secret of another key", "ed25519", func(f *opensshFile) { copy(f.Private[63:], ed25519.NewKeyFromSeed(make([]byte, 32))) }, sign.ErrMalformed},
 		{"padding changed", "ed25519", func(f *opensshFile) { f.Private[len(f.Private)-1] ^= 1 }, sign.ErrMalformed},
+		{"padding of 18 bytes", "ed25519", padding(18), sign.ErrMalformed},
 		{"RSA secret changed", "rsa2048", flip(400), sign.ErrMalformed},
+		{"RSA coefficient changed", "rsa2048", rsaPart(func(k *opensshRSA) { k.QInv[9] ^= 1 }), sign.ErrMalformed},
+		{"RSA prime with a zero in front", "rsa2048", rsaPart(func(k *opensshRSA) { k.P = append([]byte{0}, k.P...) }), sign.ErrMalformed},
+		{"RSA prime that is larger than the modulus", "rsa2048", rsaPart(func(k *opensshRSA) { k.P = hugePrime().Bytes() }), sign.ErrMalformed},
+		{"RSA prime that is negative", "rsa2048", rsaPart(func(k *opensshRSA) { k.P[0] = 0x80 }), sign.ErrMalformed},
+		{"RSA modulus changed", "rsa2048", rsaPart(func(k *opensshRSA) { k.N[9] ^= 1 }), sign.ErrMalformed},
 		{"KDF without cipher", "ed25519", func(f *opensshFile) { f.KDF = "bcrypt" }, sign.ErrMalformed},
 		{"cipher without KDF", "ed25519", func(f *opensshFile) { f.Cipher = "aes256-ctr" }, sign.ErrMalformed},
 		{"options without KDF", "ed25519", func(f *opensshFile) { f.Options = "x" }, sign.ErrMalformed},
 		{"two encrypted keys", "ed25519_passphrase", func(f *opensshFile) { f.Keys = 2 }, sign.ErrMalformed},
-		{"unknown cipher", "ed25519_passphrase", func(f *opensshFile) { f.Cipher = "3des-cbc" }, sign.ErrMalformed},
+		{"unknown cipher", "ed25519_passphrase", func(f *opensshFile) { f.Cipher = "arcfour" }, sign.ErrMalformed},
 		{"unknown KDF", "ed25519_passphrase", func(f *opensshFile) { f.KDF = "scrypt" }, sign.ErrMalformed},
 		{"no options", "ed25519_passphrase", func(f *opensshFile) { f.Options = "" }, sign.ErrMalformed},
 		{"no salt", "ed25519_passphrase", func(f *opensshFile) { f.Options = string(ssh.Marshal(kdfOptions{nil, 16})) }, sign.ErrMalformed},
@@ -247,14 +318,40 @@ func TestParseRefusesOpenSSH(t *testing.T) {
 			t.Errorf("%s: %v, %v; want %v", tt.name, k, err, tt.want)
 		}
 	}
+	for name, change := range map[string]func(f *opensshFile){
+		"tag":        func(f *opensshFile) { f.Rest[0] ^= 1 },
+		"ciphertext": flip(40),
+		"salt":       func(f *opensshFile) { f.Options = string(ssh.Marshal(kdfOptions{[]byte("another salt"), 1})) },
+		"rounds":     rounds(2),
+	} {
+		for _, file := range []string{"ed25519_aes128-gcm", "ed25519_aes256-gcm", "ed25519_chacha20-poly1305"} {
+			k, err := sign.Parse(edited(t, file, change), answer(passphrase))
+			if !errors.Is(err, sign.ErrWrongPassphrase) || k != nil || !strings.Contains(err.Error(), "damaged") {
+				t.Errorf("%s, %s changed: %v, %v; want an error that says so", file, name, k, err)
+			}
+		}
+	}
+	for _, file := range []string{"ed25519_3des-cbc", "ed25519_aes256-cbc", "ed25519_passphrase"} {
+		k, err := sign.Parse(edited(t, file, flip(100)), answer(passphrase))
+		if !errors.Is(err, sign.ErrMalformed) || k != nil {
+			t.Errorf("%s, ciphertext changed: %v, %v; want ErrMalformed", file, k, err)
+		}
+	}
 	// Behind the passphrase the halves are compared too.
 	k, err := sign.Parse(edited(t, "ed25519_passphrase", func(f *opensshFile) { f.Public = public(t, "ed25519").Wire() }), answer(passphrase))
 	if !errors.Is(err, sign.ErrMalformed) || k != nil {
 		t.Errorf("encrypted, public half of another key: %v, %v; want ErrMalformed", k, err)
 	}
 	// The tool that edits these files leaves a good one good.
-	if _, err := sign.Parse(edited(t, "ed25519", func(*opensshFile) {}), nil); err != nil {
-		t.Errorf("unchanged: %v", err)
+	for name, file := range map[string][]byte{
+		"unchanged":         edited(t, "ed25519", func(*opensshFile) {}),
+		"unchanged, RSA":    edited(t, "rsa2048", rsaPart(func(*opensshRSA) {})),
+		"padded to 16":      edited(t, "ed25519", padding(10)),
+		"without a comment": edited(t, "rsa2048", rsaPart(func(k *opensshRSA) { k.Comment = "" })),
+	} {
+		if _, err := sign.Parse(file, nil); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
 	}
 }
 

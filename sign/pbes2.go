@@ -34,6 +34,8 @@ var prfs = map[string]func() hash.Hash{
 	oidSHA256.String():    sha256.New,
 	"1.2.840.113549.2.10": sha512.New384,
 	"1.2.840.113549.2.11": sha512.New,
+	"1.2.840.113549.2.12": sha512.New512_224,
+	"1.2.840.113549.2.13": sha512.New512_256,
 }
 
 // cbc is a block cipher in CBC mode.

@@ -54,6 +54,7 @@ func TestParseRefusesPKCS1(t *testing.T) {
 		{"other secret", func(k *pkcs1) { k.D.Add(k.D, big.NewInt(2)) }, sign.ErrMalformed},
 		{"other prime", func(k *pkcs1) { k.P.Add(k.P, big.NewInt(2)) }, sign.ErrMalformed},
 		{"other CRT value", func(k *pkcs1) { k.DP.Add(k.DP, big.NewInt(2)) }, sign.ErrMalformed},
+		{"huge prime", func(k *pkcs1) { k.P = hugePrime() }, sign.ErrMalformed},
 	} {
 		block, _ := pem.Decode(readFile(t, "rsa2048_pkcs1"))
 		var v pkcs1

@@ -77,8 +77,8 @@ func newRSA(priv *rsa.PrivateKey) (*PrivateKey, error) {
 		return nil, fmt.Errorf("%w: RSA key of %d primes, want 2", ErrMalformed, len(priv.Primes))
 	}
 	for _, n := range []*big.Int{priv.D, priv.Primes[0], priv.Primes[1]} {
-		if n == nil || n.Sign() <= 0 {
-			return nil, fmt.Errorf("%w: an RSA number is not positive", ErrMalformed)
+		if n == nil || n.Sign() <= 0 || n.Cmp(priv.N) >= 0 { // a large prime would cost Validate minutes
+			return nil, fmt.Errorf("%w: an RSA number is not between 0 and the modulus", ErrMalformed)
 		}
 	}
 	own := &rsa.PrivateKey{
@@ -107,9 +107,8 @@ func rsaPublic(n, e *big.Int) (keys.PublicKey, error) {
 // Public implements Signer.
 func (k PrivateKey) Public() keys.PublicKey { return k.pub }
 
-// Comment returns the comment of the file that k was parsed from. It is empty for
-// an encrypted file, whose comment is encrypted too, and for PKCS files, which have
-// none.
+// Comment returns the comment of the OpenSSH file that k was parsed from. PKCS files
+// have none.
 func (k PrivateKey) Comment() string { return k.comment }
 
 // String returns the node id, and no secret.
