@@ -74,7 +74,8 @@ func (f *Fleet) check() error {
 // WriteFiles does, and then the manifest. A file that is there is never overwritten.
 // When ctx ends or an error comes between, what was made stays and is in the manifest,
 // and another call goes on from there, after a crash too: a file has its name when it is
-// whole. made counts the keys that this call has made.
+// whole. With another passphrase than that of the first key it makes nothing, and the error
+// wraps ErrFleetPassphrase. made counts the keys that this call has made.
 func MakeFleet(ctx context.Context, f Fleet) (made int, err error) {
 	if err := f.check(); err != nil {
 		return 0, err
@@ -96,6 +97,9 @@ func MakeFleet(ctx context.Context, f Fleet) (made int, err error) {
 	defer lock.Close()
 	if err := sweep(root); err != nil {
 		return 0, fmt.Errorf("keygen: %s: %w", f.Dir, err)
+	}
+	if err := f.checkPassphrase(root); err != nil {
+		return 0, err
 	}
 	made, err = f.makeAll(ctx, root)
 	if werr := writeManifest(root, f.Name); werr != nil {
@@ -122,6 +126,63 @@ func readNames(root *os.Root) ([]string, error) {
 	}
 	defer d.Close()
 	return d.Readdirnames(-1)
+}
+
+// checkPassphrase opens the first key that is there: one fleet has one passphrase.
+func (f *Fleet) checkPassphrase(root *os.Root) error {
+	names, err := readNames(root)
+	if err != nil {
+		return fmt.Errorf("keygen: %s: %w", f.Dir, err)
+	}
+	ours := regexp.MustCompile(`^` + regexp.QuoteMeta(f.Name) + `-\d{6}$`)
+	names = slices.DeleteFunc(names, func(name string) bool { return !ours.MatchString(name) })
+	if len(names) == 0 {
+		return nil
+	}
+	name := slices.Min(names)
+	if info, err := root.Lstat(name); err != nil || !info.Mode().IsRegular() {
+		return nil // make says what is wrong with it
+	}
+	file, err := f.read(root, name)
+	if err != nil {
+		return err
+	}
+	asked := false
+	_, err = sign.Parse(file, func() ([]byte, error) {
+		asked = true
+		return f.Passphrase, nil
+	})
+	path := filepath.Join(f.Dir, name)
+	switch {
+	case err == nil && !asked && len(f.Passphrase) > 0:
+		return fmt.Errorf("keygen: %s: %w: it is not encrypted, and a passphrase was given for the others", path, ErrFleetPassphrase)
+	case asked && len(f.Passphrase) == 0:
+		return fmt.Errorf("keygen: %s: %w: it is encrypted, and no passphrase was given", path, ErrFleetPassphrase)
+	case errors.Is(err, sign.ErrWrongPassphrase):
+		return fmt.Errorf("keygen: %s: %w", path, ErrFleetPassphrase)
+	case err != nil:
+		return readError(path, err)
+	}
+	return nil
+}
+
+// ErrFleetPassphrase is wrapped when the keys that are there have another passphrase than
+// the one given for the rest.
+var ErrFleetPassphrase = errors.New("the fleet has another passphrase")
+
+// read returns the content of a private key file.
+func (f *Fleet) read(root *os.Root, name string) ([]byte, error) {
+	path := filepath.Join(f.Dir, name)
+	in, err := root.Open(name)
+	if err != nil {
+		return nil, readError(path, reason(err))
+	}
+	defer in.Close()
+	file, err := io.ReadAll(io.LimitReader(in, sign.MaxFileSize+1))
+	if err != nil {
+		return nil, readError(path, reason(err))
+	}
+	return file, nil
 }
 
 func (f *Fleet) makeAll(ctx context.Context, root *os.Root) (made int, err error) {
@@ -196,14 +257,9 @@ func (f *Fleet) make(root *os.Root, name string) (isNew bool, err error) {
 // complete makes the public file of a private one that a crash has left alone.
 func (f *Fleet) complete(root *os.Root, name string) error {
 	path := filepath.Join(f.Dir, name)
-	in, err := root.Open(name)
+	file, err := f.read(root, name)
 	if err != nil {
-		return readError(path, reason(err))
-	}
-	defer in.Close()
-	file, err := io.ReadAll(io.LimitReader(in, sign.MaxFileSize+1))
-	if err != nil {
-		return readError(path, reason(err))
+		return err
 	}
 	k, _, err := sign.ParsePublic(file, func() ([]byte, error) { return f.Passphrase, nil })
 	if err != nil {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"strings"
@@ -223,4 +224,28 @@ func BenchmarkFleet(b *testing.B) {
 		b.Fatal(err)
 	}
 	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "keys/s")
+}
+
+// TestFleetHasOnePassphrase goes on with another one.
+func TestFleetHasOnePassphrase(t *testing.T) {
+	for name, tt := range map[string]struct{ first, then, says string }{
+		"another":          {"one", "two", "another passphrase"},
+		"none":             {"one", "", "it is encrypted, and no passphrase was given"},
+		"one where no was": {"", "two", "it is not encrypted"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir := t.TempDir()
+			makeFleet(t, keygen.Fleet{Dir: dir, Count: 2, Passphrase: []byte(tt.first)}, 2)
+			before := fleetFiles(t, dir)
+			made, err := keygen.MakeFleet(t.Context(), keygen.Fleet{Dir: dir, Count: 3, Passphrase: []byte(tt.then)})
+			if made != 0 || !errors.Is(err, keygen.ErrFleetPassphrase) || !strings.Contains(err.Error(), tt.says) || !strings.Contains(err.Error(), "node-000001") {
+				t.Errorf("MakeFleet = %d, %v; want ErrFleetPassphrase about %q", made, err, tt.says)
+			}
+			if after := fleetFiles(t, dir); !maps.Equal(after, before) {
+				t.Errorf("%d files, want %d as they were", len(after), len(before))
+			}
+			makeFleet(t, keygen.Fleet{Dir: dir, Count: 3, Passphrase: []byte(tt.first)}, 1)
+			makeFleet(t, keygen.Fleet{Dir: dir, Count: 1, Name: "other", Passphrase: []byte(tt.then)}, 1)
+		})
+	}
 }

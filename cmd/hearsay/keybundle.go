@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -9,25 +8,25 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"regexp"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/hearsaynet/hearsay/keys"
-	"github.com/hearsaynet/hearsay/keys/allowed"
+	"github.com/hearsaynet/hearsay/keys/bundle"
 	"github.com/hearsaynet/hearsay/replica/node"
+	"github.com/hearsaynet/hearsay/sign"
 )
 
-const (
-	// bundleNamespace is what bundles are signed under.
-	bundleNamespace = "hearsay-bundle"
-	bundleSuffix    = ".sig"
-	maxArmor        = 4 << 10
-)
+const bundleSuffix = ".sig"
 
-type bundleFlags struct{ key, out string }
+type bundleFlags struct {
+	admin     adminFlags
+	out, name string
+	expires   time.Duration
+	version   uint64
+}
 
 func newKeyBundleCmd(a *app) *cobra.Command {
 	var f bundleFlags
@@ -35,71 +34,181 @@ func newKeyBundleCmd(a *app) *cobra.Command {
 		Use:   "bundle --key ADMINKEY -o OUT PUBFILE|DIR...",
 		Short: "Sign the public keys of a fleet as one file",
 		Long: `Writes the public keys in each PUBFILE, and in each *.pub file of each DIR, to OUT, an
-allowed_signers file, and an administrator's signature over it to OUT.sig. Both are replaced
-if they are there. "hearsay trust --bundle OUT" admits them all, and so does "hearsay up
---allowed-signers OUT", which checks no signature.
+allowed_signers file, and an administrator's signature over it to OUT.sig, and prints the
+bundle's version. "hearsay trust --bundle OUT" admits all of them until the bundle expires.
 
-Each key's principals are its node id and its comment, if that is one word. OUT.sig is what
-"ssh-keygen -Y verify -n hearsay-bundle" checks.`,
+Versions rise: a bundle that is in OUT already gets a newer one in its place, and who has
+admitted that refuses those before it. Keep OUT, then, and its name: the name stands in the
+bundle (--name), and versions of one name are compared.
+
+A key's principals are its node id and its comment, if that is one word, no other key's
+comment and no id. OUT.sig is what "ssh-keygen -Y verify -n hearsay-bundle" checks. "hearsay
+up --allowed-signers OUT" works as well, and checks neither signature nor version.`,
 		Example: `  hearsay keygen --count 100 --out fleet
   hearsay key bundle --key admin.key -o fleet.signers fleet
   hearsay trust --bundle fleet.signers --signer Qm…`,
 		Args: takes(1, many),
 		RunE: func(cmd *cobra.Command, args []string) error { return a.keyBundle(cmd.Context(), &f, args) },
 	}
+	f.admin.add(a, cmd)
 	fl := cmd.Flags()
-	fl.StringVar(&f.key, "key", "", "sign with the private key in `FILE`")
-	a.keyAccess.add(fl)
 	fl.StringVarP(&f.out, "output", "o", "", "write the bundle to `OUT`, its signature to OUT.sig")
-	cmd.MarkFlagFilename("key")
+	fl.StringVar(&f.name, "name", "", "call it `NAME` (default: the name of OUT)")
+	fl.DurationVar(&f.expires, "expires", 30*24*time.Hour, "it can be admitted for the first time for `DURATION`")
+	fl.Uint64Var(&f.version, "version", 0, "give it version `N`, above the one before (default: the next)")
 	return cmd
 }
 
-func (a *app) keyBundle(ctx context.Context, f *bundleFlags, args []string) error {
-	switch {
-	case f.key == "":
-		return &usageError{"--key FILE is missing", "it is the key whose bundles the fleet believes (trust --signer)"}
-	case f.out == "" || f.out == "-":
+func (f *bundleFlags) check() error {
+	if err := f.admin.check("it is the key whose bundles the fleet believes (trust --signer)"); err != nil {
+		return err
+	}
+	if f.out == "" || f.out == "-" {
 		return &usageError{"-o OUT is missing", "the bundle goes to OUT, and its signature to OUT.sig"}
 	}
+	if f.name == "" {
+		f.name = filepath.Base(f.out)
+	}
+	if err := bundle.CheckName(f.name); err != nil {
+		return &usageError{withoutPackage(err.Error()), "--name NAME gives it another than that of OUT"}
+	}
+	if f.expires < time.Minute || f.expires > bundle.MaxLife {
+		return usagef("--expires is 1m to %v, not %v", bundle.MaxLife, f.expires)
+	}
+	return nil
+}
+
+func (a *app) keyBundle(ctx context.Context, f *bundleFlags, args []string) error {
+	if err := f.check(); err != nil {
+		return err
+	}
+	members, err := a.bundleMembers(ctx, args)
+	if err != nil {
+		return err
+	}
+	admin, err := f.admin.signer(ctx, a)
+	if err != nil {
+		return err
+	}
+	before, err := oldBundle(f.out, admin.Public().ID())
+	if err != nil {
+		return err
+	}
+	b := &bundle.Bundle{Name: f.name, Members: members}
+	if b.Version, err = nextVersion(f.version, before); err != nil {
+		return err
+	}
+	b.Issued, b.Expires = lifetime(f.expires)
+	if err := writeBundle(ctx, admin, b, f.out); err != nil {
+		return err
+	}
+	fmt.Fprintf(a.err, "%d keys in %s, to be admitted until %s, signed by %v\n", len(members), escape(f.out, false), b.Expires.Format(time.RFC3339), admin.Public().ID())
+	return a.print(func(o *output) error {
+		_, err := fmt.Fprintln(o, b.Version)
+		return err
+	})
+}
+
+// bundleMembers reads public keys, each once. A comment becomes a name unless it might
+// be taken for another member's.
+func (a *app) bundleMembers(ctx context.Context, args []string) (members []bundle.Member, err error) {
 	files, err := publicFiles(args)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	admin, err := a.readPrivate(ctx, f.key)
-	if err != nil {
-		return err
-	}
-	var text bytes.Buffer
 	seen := make(map[keys.NodeID]bool)
+	named := make(map[string]int)
 	for _, name := range files {
 		k, comment, err := a.readPublic(ctx, name)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		if !seen[k.ID()] {
 			seen[k.ID()] = true
-			fmt.Fprintln(&text, bundleLine(k, comment))
+			named[comment]++
+			members = append(members, bundle.Member{Key: k, Comment: comment})
 		}
 	}
-	if text.Len() > allowed.MaxFileSize {
-		return fmt.Errorf("the bundle has %d bytes, at most %d: make two", text.Len(), allowed.MaxFileSize)
+	for i := range members {
+		m := &members[i]
+		_, err := keys.ParseNodeID(m.Comment)
+		switch {
+		case err == nil && m.Comment != m.Key.ID().String():
+			a.warn("the comment of %v is an id: it is no principal", m.Key.ID())
+		case !bundle.IsPrincipal(m.Comment):
+		case named[m.Comment] > 1:
+			a.warn("the comment of %v, %s, is that of %d keys: it is no principal", m.Key.ID(), escape(m.Comment, false), named[m.Comment])
+		default:
+			m.Names = []string{m.Comment}
+		}
 	}
-	sig, err := admin.Sign(ctx, bundleNamespace, text.Bytes())
+	return members, nil
+}
+
+// oldBundle returns the version of the bundle that is in a file now, 0 if there is none.
+func oldBundle(path string, signer keys.NodeID) (version uint64, err error) {
+	text, armored, err := readBundle(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		if _, err := os.Lstat(path); errors.Is(err, fs.ErrNotExist) {
+			return 0, nil
+		}
+	}
+	var b *bundle.Bundle
+	if err == nil {
+		b, err = bundle.Open(text, armored, signer)
+	}
+	if err != nil {
+		return 0, withHint(fmt.Errorf("%s, which is to be replaced: %s", path, withoutPackage(err.Error())),
+			"move it away to start anew; who has admitted its versions refuses lower ones (--version)")
+	}
+	return b.Version, nil
+}
+
+// nextVersion returns the one that was asked for, or the one after before.
+func nextVersion(wanted, before uint64) (uint64, error) {
+	switch {
+	case wanted == 0:
+		return before + 1, nil
+	case wanted <= before:
+		return 0, usagef("--version %d is not above %d, that of the one before", wanted, before)
+	}
+	return wanted, nil
+}
+
+// lifetime returns now, and when what is good for d expires.
+func lifetime(d time.Duration) (issued, expires time.Time) {
+	issued = time.Now().UTC().Truncate(time.Second)
+	return issued, issued.Add(d.Truncate(time.Second))
+}
+
+func writeBundle(ctx context.Context, admin sign.Signer, b *bundle.Bundle, path string) error {
+	text, err := b.Text()
 	if err != nil {
 		return err
 	}
-	if err := admin.Public().Verify(bundleNamespace, text.Bytes(), sig); err != nil {
+	sig, err := admin.Sign(ctx, bundle.Namespace, text)
+	if err != nil {
+		return err
+	}
+	armored, err := bundle.Seal(text, admin.Public(), sig)
+	if err != nil {
 		return err
 	}
 	// Between the two renames the signature does not fit, and nobody is admitted.
-	for path, data := range map[string][]byte{f.out: text.Bytes(), f.out + bundleSuffix: keys.ArmorSignature(admin.Public(), bundleNamespace, sig)} {
+	for path, data := range map[string][]byte{path: text, path + bundleSuffix: armored} {
 		if err := writeWhole(path, func(w io.Writer) error { _, err := w.Write(data); return err }); err != nil {
 			return err
 		}
 	}
-	fmt.Fprintf(a.err, "%d keys in %s, signed by %v\n", len(seen), escape(f.out, false), admin.Public().ID())
 	return nil
+}
+
+func readBundle(path string) (text, armored []byte, err error) {
+	if text, err = readBounded(path, bundle.MaxSize); err != nil {
+		return nil, nil, err
+	}
+	armored, err = readBounded(path+bundleSuffix, bundle.MaxSignature)
+	return text, armored, err
 }
 
 // publicFiles returns the files that are named, and the *.pub files of directories.
@@ -130,49 +239,31 @@ func publicFiles(args []string) (files []string, err error) {
 	return files, nil
 }
 
-var oneWord = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9.@_+-]{0,127}$`)
-
-// bundleLine admits k in every namespace of hearsay, and in no other.
-func bundleLine(k keys.PublicKey, comment string) string {
-	principals := k.ID().String()
-	if oneWord.MatchString(comment) {
-		principals += "," + comment
-	}
-	return principals + ` namespaces="hearsay-*" ` + k.AuthorizedKey(comment)
-}
-
 // trustBundle admits the keys of a bundle that signer has signed, all or none.
-func (a *app) trustBundle(ctx context.Context, path, signer string) error {
-	if signer == "" {
-		return &usageError{"--signer is missing", "it is the administrator's id, Qm… or SHA256:…, or a file with its public key"}
-	}
-	id, err := keys.ParseNodeID(signer)
-	if err != nil {
-		k, _, ferr := a.readPublic(ctx, signer)
-		if errors.Is(ferr, fs.ErrNotExist) {
-			return usagef("--signer: %q is no node id and no file", signer)
-		}
-		if ferr != nil {
-			return ferr
-		}
-		id = k.ID()
-	}
-	text, err := readSigned(path, id)
-	if err != nil {
-		return fmt.Errorf("%s: nobody is admitted: %w", path, err)
-	}
-	all, comments, err := bundleKeys(text)
-	if err != nil {
-		return fmt.Errorf("%s: nobody is admitted: %w", path, err)
-	}
-	added, err := node.TrustAll(a.data, all, comments)
+func (a *app) trustBundle(ctx context.Context, path, signer string, force bool) error {
+	id, err := a.parseSigner(ctx, signer)
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(a.err, "%d keys, %d of them new, signed by %v\n", len(all), len(added), id)
+	text, armored, err := readBundle(path)
+	if err != nil {
+		return fmt.Errorf("%s: nobody is admitted: %w", path, err)
+	}
+	r, err := node.TrustBundle(a.data, text, armored, id, force)
+	switch {
+	case errors.Is(err, node.ErrBundleRollback), errors.Is(err, node.ErrBundleExpired):
+		return withHint(fmt.Errorf("%s: nobody is admitted: %s", path, withoutPackage(err.Error())), "ask the administrator for the newest bundle; --force admits this one all the same")
+	case err != nil:
+		return fmt.Errorf("%s: nobody is admitted: %s", path, withoutPackage(err.Error()))
+	case r.Again:
+		fmt.Fprintf(a.err, "%s version %d was admitted before: %d of its %d keys are trusted, and those withdrawn since stay so (--force admits them again)\n",
+			r.Name, r.Version, len(r.Trusted), len(r.Members))
+	default:
+		fmt.Fprintf(a.err, "%s version %d: %d keys, %d of them new, signed by %v\n", r.Name, r.Version, len(r.Members), len(r.Added), id)
+	}
 	return a.print(func(o *output) error {
-		for _, k := range all {
-			if _, err := fmt.Fprintln(o, k.ID()); err != nil {
+		for _, id := range r.Trusted {
+			if _, err := fmt.Fprintln(o, id); err != nil {
 				return err
 			}
 		}
@@ -180,47 +271,17 @@ func (a *app) trustBundle(ctx context.Context, path, signer string) error {
 	})
 }
 
-// readSigned reads a file whose detached signature, in the file beside it, is the
-// signer's.
-func readSigned(path string, signer keys.NodeID) ([]byte, error) {
-	text, err := readBounded(path, allowed.MaxFileSize)
-	if err != nil {
-		return nil, err
+// parseSigner reads an id, or the key in a file.
+func (a *app) parseSigner(ctx context.Context, signer string) (keys.NodeID, error) {
+	if signer == "" {
+		return keys.NodeID{}, &usageError{"--signer is missing", "it is the administrator's id, Qm… or SHA256:…, or a file with its public key"}
 	}
-	armored, err := readBounded(path+bundleSuffix, maxArmor)
-	if err != nil {
-		return nil, err
+	if id, err := keys.ParseNodeID(signer); err == nil {
+		return id, nil
 	}
-	k, namespace, sig, err := keys.ParseArmoredSignature(armored)
-	switch {
-	case err != nil:
-		return nil, fmt.Errorf("%s%s: %w", path, bundleSuffix, err)
-	case k.ID() != signer:
-		return nil, fmt.Errorf("it is signed by %v, not by %v", k.ID(), signer)
-	case namespace != bundleNamespace:
-		return nil, fmt.Errorf("it is signed in namespace %q, not %q", namespace, bundleNamespace)
+	k, _, err := a.readPublic(ctx, signer)
+	if errors.Is(err, fs.ErrNotExist) {
+		return keys.NodeID{}, usagef("--signer: %q is no node id and no file", signer)
 	}
-	return text, k.Verify(bundleNamespace, text, sig)
-}
-
-// bundleKeys returns the keys of a bundle. Trusted keys are so at any time, so what is
-// bounded in time is refused.
-func bundleKeys(text []byte) (all []keys.PublicKey, comments []string, err error) {
-	lines, problems := allowed.Parse(text, time.UTC)
-	for _, p := range problems {
-		err = errors.Join(err, fmt.Errorf("line %d: %w", p.Line, p.Err))
-	}
-	seen := make(map[keys.NodeID]bool)
-	for _, l := range lines {
-		switch id := l.Key.ID(); {
-		case l.Window != (keys.Window{}):
-			err = errors.Join(err, withHint(fmt.Errorf("line %d: it is bounded in time, and trusted keys are not", l.Number), "hearsay up --allowed-signers FILE keeps to the times"))
-		case !l.Admits(""):
-			err = errors.Join(err, fmt.Errorf("line %d: it admits nobody here (cert-authority, or other namespaces)", l.Number))
-		case !seen[id]:
-			seen[id] = true
-			all, comments = append(all, l.Key), append(comments, l.Comment)
-		}
-	}
-	return all, comments, err
+	return k.ID(), err
 }

@@ -129,6 +129,8 @@ func (a *app) keygenFleet(ctx context.Context, f *keygenFlags, passphrase []byte
 	switch {
 	case errors.Is(err, context.Canceled):
 		return withHint(fmt.Errorf("ended after %s new keys", humanize.Comma(int64(made))), "the same command goes on; %s lists those that are there", manifest)
+	case errors.Is(err, keygen.ErrFleetPassphrase):
+		return withHint(err, "go on with the passphrase of those keys, or give --out another directory or --name another name")
 	case err != nil:
 		return err
 	}

@@ -11,7 +11,7 @@ import (
 )
 
 func newTrustCmd(a *app) *cobra.Command {
-	bundle, signer := "", ""
+	bundle, signer, force := "", "", false
 	cmd := &cobra.Command{
 		Use:   "trust PUBFILE|-... | --bundle FILE --signer ID",
 		Short: "Admit authors by their public keys",
@@ -19,7 +19,8 @@ func newTrustCmd(a *app) *cobra.Command {
 RFC 4716, a line of authorized_keys) and prints its id. A running node follows within a second.
 
 With --bundle it admits all keys of a bundle that "hearsay key bundle" made, if the
-administrator --signer has signed it.`,
+administrator --signer has signed it, it has not expired, and no newer one was admitted
+here before. The same bundle again does nothing: who was withdrawn stays so.`,
 		Example: `  hearsay trust ada.pub
   hearsay trust --bundle fleet.signers --signer Qm…
   ssh ada@example cat .local/share/hearsay/id_ed25519.pub | hearsay trust -`,
@@ -35,8 +36,10 @@ administrator --signer has signed it.`,
 				return &usageError{"--bundle names no file", "it is what hearsay key bundle wrote; is a variable empty?"}
 			case cmd.Flags().Changed("signer") && bundle == "":
 				return &usageError{"--signer is for --bundle only", "without one, every PUBFILE is admitted, whoever has signed it"}
+			case force && bundle == "":
+				return usagef("--force is for --bundle only")
 			case bundle != "":
-				return a.trustBundle(cmd.Context(), bundle, signer)
+				return a.trustBundle(cmd.Context(), bundle, signer, force)
 			}
 			return a.each(args, func(o *output, name string) error {
 				text, err := a.readKeyFile(name)
@@ -57,6 +60,7 @@ administrator --signer has signed it.`,
 	}
 	cmd.Flags().StringVar(&bundle, "bundle", "", "admit the keys of the bundle in `FILE`, signed in FILE.sig")
 	cmd.Flags().StringVar(&signer, "signer", "", "if it is signed by `ID`, or by the key in a file")
+	cmd.Flags().BoolVar(&force, "force", false, "even if it has expired, or is not newer than one that was admitted")
 	cmd.MarkFlagFilename("bundle")
 	return cmd
 }

@@ -120,6 +120,12 @@ func (d *Dir) Lookup(_ context.Context, id keys.NodeID) (keys.PublicKey, error) 
 	return keys.PublicKey{}, keys.ErrUnknown
 }
 
+// Has reports whether id is admitted.
+func (d *Dir) Has(id keys.NodeID) bool {
+	_, err := d.Lookup(context.Background(), id)
+	return err == nil
+}
+
 // List implements keys.Lister, in the order of keys.NodeID.Compare. While the
 // directory cannot be read it returns what was admitted last, and no error.
 func (d *Dir) List(context.Context) ([]keys.NodeID, error) {
@@ -171,7 +177,7 @@ func (d *Dir) Add(k keys.PublicKey, comment string) (id keys.NodeID, added bool,
 	if err := d.look(); err != nil { // somebody else may have changed it since
 		return keys.NodeID{}, false, fmt.Errorf("keys/dir: %w", err)
 	}
-	if _, err := d.Lookup(context.Background(), id); err == nil {
+	if d.Has(id) {
 		return id, false, nil
 	}
 	if err := d.change(func(root *os.Root) error {
@@ -200,7 +206,7 @@ func (d *Dir) AddAll(all []keys.PublicKey, comments []string) (added []keys.Node
 	}
 	err = d.change(func(root *os.Root) error {
 		for i, k := range all {
-			if _, err := d.Lookup(context.Background(), k.ID()); err == nil {
+			if d.Has(k.ID()) {
 				continue
 			}
 			if err := durable.Put(root, k.ID().String()+suffix, lines[i], 0o644); err != nil {

@@ -23,15 +23,6 @@ func Trust(path string, pub []byte) (id keys.NodeID, added bool, err error) {
 	return id, added, err
 }
 
-// TrustAll is Trust for many keys, of which those that were not trusted yet are returned.
-func TrustAll(path string, all []keys.PublicKey, comments []string) (added []keys.NodeID, err error) {
-	err = withTrusted(path, makeDir, func(trusted *dir.Dir) error {
-		added, err = trusted.AddAll(all, comments)
-		return err
-	})
-	return added, err
-}
-
 // Untrust withdraws an author. What it wrote stays in the store, and counts no more.
 // The error wraps keys.ErrUnknown when it was not trusted.
 func Untrust(path string, id keys.NodeID) error {
@@ -45,6 +36,10 @@ func Untrust(path string, id keys.NodeID) error {
 }
 
 func withTrusted(path string, open func(string) (*dataDir, error), f func(*dir.Dir) error) error {
+	return withDirTrusted(path, open, func(_ *dataDir, trusted *dir.Dir) error { return f(trusted) })
+}
+
+func withDirTrusted(path string, open func(string) (*dataDir, error), f func(*dataDir, *dir.Dir) error) error {
 	path, err := resolveDir(path)
 	if err != nil {
 		return err
@@ -59,7 +54,7 @@ func withTrusted(path string, open func(string) (*dataDir, error), f func(*dir.D
 		return fmt.Errorf("node: trusted keys: %w", err)
 	}
 	defer trusted.Close()
-	if err := f(trusted); err != nil {
+	if err := f(d, trusted); err != nil {
 		return fmt.Errorf("node: %w", err)
 	}
 	return nil
