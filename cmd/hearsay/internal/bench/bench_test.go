@@ -2,6 +2,7 @@ package bench
 
 import (
 	"slices"
+	"strings"
 	"testing"
 )
 
@@ -16,6 +17,10 @@ func TestRun(t *testing.T) {
 	}
 	for _, name := range Names() {
 		r := results[name]
+		if strings.HasPrefix(name, "agent-") && r.Skipped != "" {
+			t.Logf("%s: %s", name, r.Skipped)
+			continue
+		}
 		if r.PerSecond <= 0 || r.Ratio <= 0 || r.To == "" || r.What == "" {
 			t.Errorf("%s: got %+v, want a rate, and a ratio to something", name, r)
 		}
@@ -49,6 +54,18 @@ func TestFigures(t *testing.T) {
 	const head = 7 + 34 + 8 + 32 + 8 + 2 // frame header, author, seq, hash, issued, length of the signature
 	if in := figure("heads-10k", "in, on the link that brings them"); in*30 < 100*head {
 		t.Errorf("heads-10k: %v bytes a second came in, too few for 100 heads in 30 s", in)
+	}
+}
+
+// TestSkipped is a machine without ssh-agent.
+func TestSkipped(t *testing.T) {
+	t.Setenv("PATH", "")
+	var results []Result
+	if err := run(t.Context(), 100, Options{Only: []string{"agent-ed25519"}}, func(r Result) { results = append(results, r) }); err != nil {
+		t.Fatal(err)
+	}
+	if n := len(results); n != 2 || !strings.Contains(results[1].Skipped, "ssh-agent") {
+		t.Errorf("got %+v, want a result that says what is missing", results)
 	}
 }
 

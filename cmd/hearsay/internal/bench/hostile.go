@@ -7,8 +7,10 @@ import (
 	"slices"
 	"sync/atomic"
 
+	"github.com/hearsaynet/hearsay/keys"
 	"github.com/hearsaynet/hearsay/replica"
 	"github.com/hearsaynet/hearsay/replica/wire"
+	"github.com/hearsaynet/hearsay/verify"
 )
 
 // crowd is single updates of 100 honest authors, as one link carries them. All cases of
@@ -17,6 +19,7 @@ type crowd struct {
 	perAuthor int
 
 	frames  []byte // nil before they are signed
+	keys    *keys.Memory
 	updates int
 }
 
@@ -31,7 +34,9 @@ func (c *crowd) sign(ctx context.Context) error {
 	}
 	runs := make([][]*wire.Run, len(authors))
 	var frames []byte
+	c.keys = keys.NewMemory()
 	for i, a := range authors {
+		c.keys.Add(a.signer.Public())
 		frames = appendFrame(frames, wire.FrameKey, a.signer.Public().Wire())
 		if runs[i], err = a.runs(ctx, 1, c.perAuthor); err != nil {
 			return err
@@ -52,12 +57,16 @@ type attack struct {
 	before []*wire.Run            // what the replica holds already
 	keys   int                    // how many keys that sets, besides the attacker's
 	took   func(*target) []Figure // says what became of the attack
+	verify verify.Func            // also of the updates of the crowd; nil: any key
 }
 
 // through measures how fast the crowd's updates are verified, stored and applied.
 func (c *crowd) through(ctx context.Context, dir string, a attack) (measured, error) {
 	name := fmt.Sprintf("live-%d", stores.Add(1))
-	t, err := openTarget(ctx, dir, name, nil, a.before)
+	if a.verify == nil {
+		a.verify = verify.AnyKey()
+	}
+	t, err := openTargetFor(ctx, dir, name, a.verify, nil, a.before)
 	if err != nil {
 		return measured{}, err
 	}

@@ -13,6 +13,7 @@ import (
 
 	"github.com/hearsaynet/hearsay/replica"
 	"github.com/hearsaynet/hearsay/replica/wire"
+	"github.com/hearsaynet/hearsay/sign"
 	"github.com/hearsaynet/hearsay/verify"
 )
 
@@ -132,15 +133,19 @@ func live(c *crowd, all float64) measure {
 
 // localUpdate measures 64 writers, each of which waits for its update to be durable.
 func localUpdate(span time.Duration) measure {
-	return func(ctx context.Context, dir string) (measured, error) { return writers(ctx, dir, span) }
+	return func(ctx context.Context, dir string) (measured, error) {
+		a, err := newAuthor("")
+		if err != nil {
+			return measured{}, err
+		}
+		return writing(ctx, dir, a.signer, 64, span)
+	}
 }
 
-func writers(ctx context.Context, dir string, span time.Duration) (measured, error) {
-	a, err := newAuthor("")
-	if err != nil {
-		return measured{}, err
-	}
-	t, err := openTarget(ctx, dir, "local", a.signer)
+// writing measures that many writers of one author.
+func writing(ctx context.Context, dir string, signer sign.Signer, writers int, span time.Duration) (measured, error) {
+	counted := &counter{Signer: signer}
+	t, err := openTarget(ctx, dir, fmt.Sprintf("local-%d", stores.Add(1)), counted)
 	if err != nil {
 		return measured{}, err
 	}
@@ -149,10 +154,10 @@ func writers(ctx context.Context, dir string, span time.Duration) (measured, err
 	var failed atomic.Pointer[error]
 	var tasks sync.WaitGroup
 	m := startMeter()
-	for w := range 64 {
+	for w := range writers {
 		tasks.Go(func() {
 			value := make([]byte, changeSize)
-			for i := 0; time.Since(m.began) < span; i++ {
+			for i := 0; i == 0 || time.Since(m.began) < span; i++ {
 				if _, err := t.kv.Set(ctx, fmt.Sprintf("%d/%d", w, i), value); err != nil {
 					failed.Store(&err)
 					return
@@ -166,5 +171,17 @@ func writers(ctx context.Context, dir string, span time.Duration) (measured, err
 	if err := failed.Load(); err != nil {
 		return measured{}, *err
 	}
+	got.figures = []Figure{{"updates a signature", float64(n.Load()) / float64(counted.n.Load()), ""}}
 	return got, nil
+}
+
+// counter counts signatures.
+type counter struct {
+	sign.Signer
+	n atomic.Int64
+}
+
+func (c *counter) Sign(ctx context.Context, namespace string, msg []byte) ([]byte, error) {
+	c.n.Add(1)
+	return c.Signer.Sign(ctx, namespace, msg)
 }

@@ -29,11 +29,16 @@ type target struct {
 
 // openTarget opens one on a new store that holds runs.
 func openTarget(ctx context.Context, dir, name string, signer sign.Signer, runs ...[]*wire.Run) (*target, error) {
+	return openTargetFor(ctx, dir, name, verify.AnyKey(), signer, runs...)
+}
+
+// openTargetFor is openTarget with a rule of who is admitted.
+func openTargetFor(ctx context.Context, dir, name string, admits verify.Func, signer sign.Signer, runs ...[]*wire.Run) (*target, error) {
 	s, err := newStore(ctx, dir, name, runs...)
 	if err != nil {
 		return nil, err
 	}
-	r, err := replica.Open(ctx, replica.Config{Topic: topic, Store: s, Signer: signer, Verify: verify.AnyKey()})
+	r, err := replica.Open(ctx, replica.Config{Topic: topic, Store: s, Signer: signer, Verify: admits})
 	if err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
