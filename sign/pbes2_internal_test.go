@@ -2,43 +2,26 @@ package sign
 
 import (
 	"bytes"
-	"encoding/pem"
 	"errors"
-	"os"
-	"path/filepath"
 	"testing"
+
+	"github.com/hearsaynet/hearsay/fuzz/fuzztest"
 )
 
-// FuzzParseEncrypted wants no panic and no cost beyond the bounds. The key derivation
-// itself is left out, so that what is behind it is reached too.
+// FuzzParseEncrypted leaves the key derivation itself out, so that what is behind it is
+// reached too.
 func FuzzParseEncrypted(f *testing.F) {
-	files, err := filepath.Glob("../testdata/keys/*_pkcs8enc*")
-	if err != nil || len(files) < 5 {
-		f.Fatalf("seeds: %v, %v", files, err)
-	}
-	for _, name := range files {
-		file, err := os.ReadFile(name)
-		if err != nil {
-			f.Fatal(err)
-		}
-		block, _ := pem.Decode(file)
-		f.Add(block.Bytes)
-	}
-	f.Fuzz(func(t *testing.T, der []byte) {
-		e, err := parseEncrypted(der)
-		if err != nil {
-			if e != nil || !errors.Is(err, ErrMalformed) {
-				t.Fatalf("%v, %v", e, err)
+	fuzztest.Decoder[*encrypted]{
+		Corpus: "encrypted-key", Decode: parseEncrypted, Errors: []error{ErrMalformed},
+		Check: func(t *testing.T, _ []byte, e *encrypted) {
+			e.derive = func(_ []byte, size int) ([]byte, error) { return make([]byte, size), nil }
+			if info, err := e.open(nil); err == nil {
+				parsePKCS8(info)
+			} else if !errors.Is(err, ErrWrongPassphrase) {
+				t.Fatal(err)
 			}
-			return
-		}
-		e.derive = func(_ []byte, size int) ([]byte, error) { return make([]byte, size), nil }
-		if info, err := e.open(nil); err == nil {
-			parsePKCS8(info)
-		} else if !errors.Is(err, ErrWrongPassphrase) {
-			t.Fatal(err)
-		}
-	})
+		},
+	}.Fuzz(f)
 }
 
 func TestSealedOpens(t *testing.T) {

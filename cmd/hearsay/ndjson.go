@@ -43,7 +43,10 @@ func parsePair(line []byte) (node.Pair, error) {
 	if err != nil {
 		return node.Pair{}, err
 	}
-	return node.Pair{Key: key, Value: value}, checkPair(key, value)
+	if err := checkPair(key, value); err != nil {
+		return node.Pair{}, err
+	}
+	return node.Pair{Key: key, Value: value}, nil
 }
 
 // parseFields returns the fields that matter, as they stand in the line.

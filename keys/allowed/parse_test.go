@@ -1,12 +1,12 @@
 package allowed_test
 
 import (
-	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/hearsaynet/hearsay/fuzz/fuzztest"
 	"github.com/hearsaynet/hearsay/keys"
 	"github.com/hearsaynet/hearsay/keys/allowed"
 )
@@ -36,24 +36,21 @@ func TestPatternsTakeBoundedTime(t *testing.T) {
 }
 
 func FuzzParse(f *testing.F) {
-	files, err := filepath.Glob(filepath.Join(shared, "*.pub"))
-	if err != nil || len(files) == 0 {
-		f.Fatalf("no seeds: %v", err)
-	}
-	for _, name := range files {
-		line, err := os.ReadFile(name)
-		if err != nil {
-			f.Fatal(err)
-		}
-		f.Add([]byte("ada@example,*.b,!c namespaces=\"hearsay-*\",valid-after=\"20260101\",valid-before=\"20270101Z\" " + string(line)))
-		f.Add([]byte("# x\n\"a b\" cert-authority " + string(line)))
-	}
 	berlin, err := time.LoadLocation("Europe/Berlin")
 	if err != nil {
 		berlin = time.UTC
 	}
+	fuzztest.Seed(f, "allowed-signers", func(text []byte) error {
+		if _, problems := allowed.Parse(text, berlin); len(problems) > 0 {
+			return problems[0]
+		}
+		return nil
+	})
 	f.Fuzz(func(t *testing.T, text []byte) {
-		lines, problems := allowed.Parse(text, berlin)
+		var lines []allowed.Line
+		var problems []*allowed.Problem
+		// A line of a word is a problem of 200 bytes.
+		fuzztest.Alloc{PerByte: 256, Constant: 128 << 10}.Check(t, len(text), func() { lines, problems = allowed.Parse(text, berlin) })
 		if all := strings.Count(string(text), "\n") + 1; len(lines)+len(problems) > all {
 			t.Fatalf("%d lines and %d problems from %d lines", len(lines), len(problems), all)
 		}

@@ -2,6 +2,7 @@ package remote_test
 
 import (
 	"bytes"
+	"crypto/ed25519"
 	"errors"
 	"io"
 	"net/http"
@@ -11,6 +12,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/hearsaynet/hearsay/fuzz/fuzztest"
 	"github.com/hearsaynet/hearsay/keys"
 	"github.com/hearsaynet/hearsay/keys/remote"
 	"github.com/hearsaynet/hearsay/keys/server"
@@ -37,19 +39,32 @@ func (a answering) RoundTrip(r *http.Request) (*http.Response, error) {
 // FuzzAnswers gives the client any list and any keys: it admits nobody that the signer
 // has not listed, and nobody under another key.
 func FuzzAnswers(f *testing.F) {
-	k := publicKey(f, 1)
+	public := ed25519.NewKeyFromSeed(fuzztest.KeySeed(0)).Public().(ed25519.PublicKey)
+	k, err := keys.ParsePublicKey(keys.MarshalSignature(keys.TypeEd25519, public))
+	if err != nil {
+		f.Fatal(err)
+	}
 	signed := sealed(f, adminKey, listOf(f, 1, k))
-	f.Add(signed, []byte(k.String()+"\n"))
-	f.Add(signed, []byte(publicKey(f, 2).String()+"\n"))
-	f.Add(sealed(f, thiefKey, listOf(f, 1, k)), []byte(strings.Repeat(k.String()+"\n", 3)))
-	f.Fuzz(func(t *testing.T, list, body []byte) {
+	ask := func(t testing.TB, id keys.NodeID, list, body []byte) (keys.PublicKey, error) {
 		s, err := remote.Open(remote.Config{URL: "http://x", Signer: adminID(t), Dir: t.TempDir(), Transport: answering{list, body}})
 		if err != nil {
 			t.Fatal(err)
 		}
 		defer s.Close()
+		return s.Lookup(t.Context(), id)
+	}
+	f.Add(sealed(f, thiefKey, listOf(f, 1, k)), []byte(strings.Repeat(k.String()+"\n", 3)))
+	fuzztest.Each(f, "key-server-answer", func(body []byte) error {
+		_, err := ask(f, k.ID(), signed, body)
+		return err
+	}, func(body []byte) { f.Add(signed, body) })
+	f.Fuzz(func(t *testing.T, list, body []byte) {
 		for _, want := range []keys.PublicKey{k, publicKey(t, 2)} {
-			got, err := s.Lookup(t.Context(), want.ID())
+			var got keys.PublicKey
+			var err error
+			fuzztest.Alloc{PerByte: 256, Constant: 2 << 20}.Check(t, len(list)+len(body), func() {
+				got, err = ask(t, want.ID(), list, body)
+			})
 			switch {
 			case err == nil && (got != want || !bytes.Equal(list, signed)):
 				t.Fatalf("Lookup = %v", got)

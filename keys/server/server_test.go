@@ -1,6 +1,7 @@
 package server_test
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"crypto/ed25519"
@@ -20,6 +21,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/hearsaynet/hearsay/fuzz/fuzztest"
 	"github.com/hearsaynet/hearsay/keys"
 	"github.com/hearsaynet/hearsay/keys/roster"
 	"github.com/hearsaynet/hearsay/keys/server"
@@ -190,23 +192,37 @@ func TestServeStopsAndBoundsConnections(t *testing.T) {
 	}
 }
 
+// FuzzRequests gives the server any request of HTTP. Its answer is not larger than 256
+// keys, and what it allocates is bounded by that and by what came.
 func FuzzRequests(f *testing.F) {
-	_, a := newKey(f, 1)
-	f.Add("POST", "/v1/keys", a.ID().String()+"\n")
-	f.Add("GET", "/v1/keys/"+a.ID().Fingerprint(), "")
-	f.Add("GET", "/v1/list", "")
-	s := server.New(keys.NewMemory(a), filepath.Join(f.TempDir(), "list"), nil)
+	public := ed25519.NewKeyFromSeed(fuzztest.KeySeed(0)).Public().(ed25519.PublicKey)
+	k, err := keys.ParsePublicKey(keys.MarshalSignature(keys.TypeEd25519, public))
+	if err != nil {
+		f.Fatal(err)
+	}
+	s := server.New(keys.NewMemory(k), filepath.Join(f.TempDir(), "list"), nil)
 	f.Cleanup(func() { s.Close() })
-	f.Fuzz(func(t *testing.T, method, path, body string) {
-		r, err := http.NewRequest(method, "http://x/", strings.NewReader(body))
+	answer := func(b []byte) (*httptest.ResponseRecorder, error) {
+		r, err := http.ReadRequest(bufio.NewReader(bytes.NewReader(b)))
 		if err != nil {
-			return
+			return nil, err
 		}
-		r.URL.Path = path
 		w := httptest.NewRecorder()
 		s.ServeHTTP(w, r)
-		if w.Body.Len() > 256*768 {
-			t.Fatalf("an answer of %d bytes to one of %d", w.Body.Len(), len(body))
+		return w, nil
+	}
+	fuzztest.Seed(f, "key-server-request", func(b []byte) error {
+		w, err := answer(b)
+		if err == nil && w.Code != http.StatusOK {
+			err = errors.New(w.Body.String())
+		}
+		return err
+	})
+	f.Fuzz(func(t *testing.T, b []byte) {
+		var w *httptest.ResponseRecorder
+		fuzztest.Alloc{PerByte: 64, Constant: 1 << 20}.Check(t, len(b), func() { w, _ = answer(b) })
+		if w != nil && (w.Body.Len() > 256*768 || w.Code == http.StatusInternalServerError) {
+			t.Fatalf("%d: an answer of %d bytes to a request of %d", w.Code, w.Body.Len(), len(b))
 		}
 	})
 }

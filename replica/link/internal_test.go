@@ -17,6 +17,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/hearsaynet/hearsay/fuzz/fuzztest"
 	"github.com/hearsaynet/hearsay/keys"
 	"golang.org/x/crypto/ssh"
 )
@@ -80,32 +81,10 @@ func TestProofBytes(t *testing.T) {
 }
 
 func FuzzParseProof(f *testing.F) {
-	signer := newSeedSigner()
-	p := proof{key: signer.Public(), notAfter: 1}
-	p.sig, _ = signer.Sign(f.Context(), Namespace, nil)
-	value, err := p.marshal()
-	if err != nil {
-		f.Fatal(err)
-	}
-	f.Add(value)
-	for i := range value {
-		f.Add(value[:i])
-	}
-	f.Add(append([]byte{4, 0x82, 0, 146}, value[3:]...)) // DER length not minimal
-	f.Add(bytes.Repeat([]byte{0xff}, 2000))
-	f.Fuzz(func(t *testing.T, value []byte) {
-		p, err := parseProof(value)
-		if err != nil {
-			if !p.key.IsZero() || p.notAfter != 0 || p.sig != nil {
-				t.Fatalf("returned %+v with error %v", p, err)
-			}
-			return
-		}
-		again, err := p.marshal()
-		if err != nil || !bytes.Equal(again, value) {
-			t.Fatalf("parsed %x, encodes as %x, %v", value, again, err)
-		}
-	})
+	fuzztest.Decoder[proof]{
+		Corpus: "link-proof", Decode: parseProof,
+		Encode: proof.marshal,
+	}.Fuzz(f)
 }
 
 func TestParseProofStrict(t *testing.T) {

@@ -27,17 +27,25 @@ type control struct {
 	stopping bool
 }
 
+func newControl(n *Node) *control {
+	return &control{n: n, slots: make(chan struct{}, maxRequests)}
+}
+
+func (c *control) handler() http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("POST "+apiPath+"{op}", c.serve)
+	return mux
+}
+
 // openControl makes the socket and answers on it.
 func (n *Node) openControl(context.Context) error {
 	ln, err := n.dir.listenSocket()
 	if err != nil {
 		return err
 	}
-	c := &control{n: n, slots: make(chan struct{}, maxRequests)}
-	mux := http.NewServeMux()
-	mux.HandleFunc("POST "+apiPath+"{op}", c.serve)
+	c := newControl(n)
 	c.http = &http.Server{
-		Handler: mux, ReadHeaderTimeout: requestTimeout, MaxHeaderBytes: 64 << 10,
+		Handler: c.handler(), ReadHeaderTimeout: requestTimeout, MaxHeaderBytes: 64 << 10,
 		ErrorLog: slog.NewLogLogger(n.log.Handler(), slog.LevelDebug),
 	}
 	c.tasks.Go(func() {

@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"testing"
 
+	"github.com/hearsaynet/hearsay/fuzz/fuzztest"
 	"github.com/hearsaynet/hearsay/keys"
 )
 
@@ -22,30 +23,38 @@ func recorded(f *testing.F, name string) keys.PublicKey {
 	return k
 }
 
-// FuzzAnswers wants no panic and nothing beside an error.
-func FuzzAnswers(f *testing.F) {
-	known := []keys.PublicKey{recorded(f, "ed25519"), recorded(f, "rsa2048")}
-	for _, k := range known {
-		wire := k.Wire()
-		list := binary.BigEndian.AppendUint32([]byte{0, 0, 0, 1}, uint32(len(wire)))
-		f.Add(append(append(list, wire...), 0, 0, 0, 1, 'a'))
-		blob := keys.MarshalSignature(keys.FormatRSASHA512, make([]byte, 64))
-		f.Add(append(binary.BigEndian.AppendUint32(nil, uint32(len(blob))), blob...))
-	}
-	f.Fuzz(func(t *testing.T, body []byte) {
-		if held, others, err := parseIdentities(body); err != nil && (held != nil || others != 0) {
-			t.Fatalf("keys and an error: %v, %d, %v", held, others, err)
-		} else if len(held)+others > len(body)/8 {
-			t.Fatalf("%d keys in %d bytes", len(held)+others, len(body))
-		}
-		for _, k := range known {
-			sig, err := parseSignature(k, body)
-			if err != nil && sig != nil {
-				t.Fatalf("a signature and an error: %x, %v", sig, err)
+// identities is what parseIdentities returns.
+type identities struct {
+	held   []identity
+	others int
+}
+
+func FuzzParseIdentities(f *testing.F) {
+	rsa := recorded(f, "rsa2048").Wire()
+	f.Add(append(append(binary.BigEndian.AppendUint32([]byte{0, 0, 0, 1}, uint32(len(rsa))), rsa...), 0, 0, 0, 1, 'a'))
+	fuzztest.Decoder[identities]{
+		Corpus: "agent-identities", Errors: []error{ErrBadAnswer}, Alloc: fuzztest.Alloc{PerByte: 64, Constant: 128 << 10},
+		Decode: func(body []byte) (list identities, err error) {
+			list.held, list.others, err = parseIdentities(body)
+			return list, err
+		},
+		Check: func(t *testing.T, body []byte, list identities) {
+			if len(list.held)+list.others > len(body)/8 {
+				t.Fatalf("%d keys in %d bytes", len(list.held)+list.others, len(body))
 			}
-			if err == nil && k.Verify("hearsay-update", []byte("x"), sig) == nil {
+		},
+	}.Fuzz(f)
+}
+
+func FuzzParseSignature(f *testing.F) {
+	k := recorded(f, "rsa2048")
+	fuzztest.Decoder[[]byte]{
+		Corpus: "agent-signature", Errors: []error{ErrBadAnswer},
+		Decode: func(body []byte) ([]byte, error) { return parseSignature(k, body) },
+		Check: func(t *testing.T, _, sig []byte) {
+			if k.Verify("hearsay-update", []byte("x"), sig) == nil {
 				t.Fatal("a forged signature")
 			}
-		}
-	})
+		},
+	}.Fuzz(f)
 }

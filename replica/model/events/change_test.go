@@ -1,11 +1,12 @@
 package events
 
 import (
-	"bytes"
 	"encoding/hex"
 	"errors"
 	"strings"
 	"testing"
+
+	"github.com/hearsaynet/hearsay/fuzz/fuzztest"
 )
 
 // TestChangeBytes pins the encoding.
@@ -39,23 +40,22 @@ func TestCheckName(t *testing.T) {
 	}
 }
 
+// change is what parseChange returns.
+type change struct{ name, data []byte }
+
 func FuzzChange(f *testing.F) {
-	for _, b := range []string{"", "\x00", "\x00data", "\x04namedata", "\x04name", "\x04nam", "\x01\x00", "\x01\xff", "\x02\xc3\x9f!", "\xffname"} {
-		f.Add([]byte(b))
-	}
-	f.Fuzz(func(t *testing.T, b []byte) {
-		name, data, err := parseChange(b)
-		if err != nil {
-			if !errors.Is(err, ErrMalformed) {
-				t.Errorf("error %v does not wrap ErrMalformed", err)
+	fuzztest.Decoder[*change]{
+		Corpus: "event-change", Errors: []error{ErrMalformed},
+		Decode: func(b []byte) (*change, error) {
+			name, data, err := parseChange(b)
+			if err != nil && (name != nil || data != nil) {
+				panic("a result beside an error")
 			}
-			if name != nil || data != nil {
-				t.Errorf("a result beside an error: %q, %q", name, data)
+			if err != nil {
+				return nil, err
 			}
-			return
-		}
-		if again := encode(string(name), data); !bytes.Equal(again, b) || checkName(name) != nil {
-			t.Errorf("encodes as %x, was %x", again, b)
-		}
-	})
+			return &change{name, data}, nil
+		},
+		Encode: func(c *change) ([]byte, error) { return encode(string(c.name), c.data), checkName(c.name) },
+	}.Fuzz(f)
 }

@@ -1,11 +1,12 @@
 package kv
 
 import (
-	"bytes"
 	"encoding/hex"
 	"errors"
 	"strings"
 	"testing"
+
+	"github.com/hearsaynet/hearsay/fuzz/fuzztest"
 )
 
 // TestChangeBytes pins the encoding.
@@ -50,24 +51,8 @@ func TestEncodeRefuses(t *testing.T) {
 }
 
 func FuzzChange(f *testing.F) {
-	for _, b := range []string{"", "\x01", "\x01\x00\x03keyvalue", "\x01\x00\x03key", "\x02\x00\x03key", "\x02\x00\x03keyx",
-		"\x00\x00\x01k", "\x03\x00\x01k", "\x01\x00\x00", "\x01\x00\x01\xff", "\x01\xff\xffk", "\x01\x04\x01" + strings.Repeat("k", 1025)} {
-		f.Add([]byte(b))
-	}
-	f.Fuzz(func(t *testing.T, b []byte) {
-		c, err := parseChange(b)
-		if err != nil {
-			if !errors.Is(err, ErrMalformed) {
-				t.Errorf("error %v does not wrap ErrMalformed", err)
-			}
-			if c.op != 0 || c.key != nil || c.value != nil {
-				t.Errorf("a result beside an error: %+v", c)
-			}
-			return
-		}
-		again, err := encode(c.op, string(c.key), c.value)
-		if err != nil || !bytes.Equal(again, b) {
-			t.Errorf("encodes as %x (%v), was %x", again, err, b)
-		}
-	})
+	fuzztest.Decoder[change]{
+		Corpus: "kv-change", Decode: parseChange, Errors: []error{ErrMalformed},
+		Encode: func(c change) ([]byte, error) { return encode(c.op, string(c.key), c.value) },
+	}.Fuzz(f)
 }

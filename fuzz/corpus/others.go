@@ -1,0 +1,139 @@
+package main
+
+import (
+	"bytes"
+	"encoding/asn1"
+	"encoding/binary"
+	"fmt"
+	"strings"
+
+	"github.com/hearsaynet/hearsay/keys"
+	"github.com/hearsaynet/hearsay/replica/link"
+)
+
+// links makes the value of the certificate extension that a link is proved by.
+func (c *corpus) links() {
+	a := newAuthor(0)
+	short := func(b []byte) []byte { return append(binary.BigEndian.AppendUint16(nil, uint16(len(b))), b...) }
+	sig := a.sign(link.Namespace, nil)
+	value := func(inner ...[]byte) []byte { return must(asn1.Marshal(bytes.Join(inner, nil))) }
+	date := []byte{0x18, 0xfa, 0xe2, 0x76, 0x93, 0xb4, 0, 0}
+	good := value(short(a.Public().Wire()), date, short(sig))
+	c.strict("link-proof", "ed25519", good)
+	c.bad("link-proof", "long-length", append([]byte{4, 0x83, 0, 0, 146}, good[3:]...))
+	c.bad("link-proof", "not-after-2-63", value(short(a.Public().Wire()), patched(date, 0, 0x80), short(sig)))
+	c.bad("link-proof", "no-signature", value(short(a.Public().Wire()), date, short(nil)))
+	c.bad("link-proof", "byte-inside", value(short(a.Public().Wire()), date, short(sig), []byte{0}))
+	c.bad("link-proof", "signature-of-64-kib", value(short(a.Public().Wire()), date, short(make([]byte, 65535))))
+}
+
+// stored makes a store's values: which bucket, the key's length and the key, and the body
+// that is kept under it, without its checksum.
+func (c *corpus) stored() {
+	a := newAuthor(0)
+	run := a.first()
+	id := a.id()
+	chain := append(append([]byte{byte(len(topic))}, topic...), id[:]...)
+	value := func(bucket string, key, body []byte) []byte {
+		b := append([]byte{byte(len(bucket))}, bucket...)
+		b = append(binary.BigEndian.AppendUint16(b, uint16(len(key))), key...)
+		return append(b, body...)
+	}
+	end := run.End()
+	frontier := binary.BigEndian.AppendUint64(nil, end.Seq)
+	frontier = binary.BigEndian.AppendUint64(append(frontier, end.Hash[:]...), end.Seq)
+	c.good("store-value", "frontier", value("frontiers", chain, frontier))
+	c.good("store-value", "key", value("keys", chain, a.Public().Wire()))
+	c.good("store-value", "run", value("runs", binary.BigEndian.AppendUint64(bytes.Clone(chain), 1), run.Body()))
+	record := append(append(append([]byte{byte(len(topic))}, topic...), "\x04head"...), id[:]...)
+	c.good("store-value", "record", value("records", record, []byte("what is kept")))
+	c.bad("store-value", "nothing", nil)
+	c.bad("store-value", "frontier-cut-short", value("frontiers", chain, frontier[:47]))
+	c.bad("store-value", "frontier-of-0", value("frontiers", chain, make([]byte, 48)))
+	c.bad("store-value", "key-of-another", value("keys", chain, newAuthor(32).Public().Wire()))
+	c.bad("store-value", "run-elsewhere", value("runs", binary.BigEndian.AppendUint64(bytes.Clone(chain), 2), run.Body()))
+	c.bad("store-value", "run-without-author", value("runs", []byte("\x01t"), run.Body()))
+	c.bad("store-value", "record-without-kind", value("records", chain, nil))
+	c.bad("store-value", "other-bucket", value("buckets", chain, nil))
+}
+
+// texts makes what comes as text: NDJSON, and requests of HTTP.
+func (c *corpus) texts() {
+	for name, line := range map[string]string{
+		"surrogates": `{"key":"k","value":"\ud83d\ude00"}`, "base64": `{"key":"k","value_base64":"/wo=","x":[1,{}]}`, "number": `{"key":"k","value":1e4}`,
+	} {
+		c.good("ndjson", name, []byte(line))
+	}
+	for name, line := range map[string]string{
+		"nothing": ``, "no-key": `{"value":"v"}`, "empty-key": `{"key":"","value":"v"}`, "key-twice": `{"key":"k","key":"k","value":"v"}`, "half-a-pair": `{"key":"k","value":"\ud83d"}`,
+		"deep": `{"key":"k","value":` + strings.Repeat("[", 20000) + `}`, "bad-utf-8": "{\"key\":\"k\",\"value\":\"\xff\"}", "two-objects": `{"key":"k","value":1}{}`,
+	} {
+		c.bad("ndjson", name, []byte(line))
+	}
+	request := func(method, path, body string) []byte {
+		return fmt.Appendf(nil, "%s %s HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n%s", method, path, len(body), body)
+	}
+	id := newAuthor(0).id()
+	c.good("key-server-request", "batch", request("POST", "/v1/keys", id.String()+"\n"))
+	c.good("key-server-request", "one", request("GET", "/v1/keys/"+id.Fingerprint(), ""))
+	c.bad("key-server-request", "unknown", request("GET", "/v1/keys/"+newAuthor(32).id().String(), ""))
+	c.bad("key-server-request", "no-id", request("POST", "/v1/keys", "x\n"))
+	c.bad("key-server-request", "257-ids", request("POST", "/v1/keys", strings.Repeat(id.String()+"\n", 257)))
+	c.bad("key-server-request", "no-list", request("GET", "/v1/list", ""))
+	c.bad("key-server-request", "nothing", nil)
+
+	k := newAuthor(0).Public().String() + "\n"
+	c.good("key-server-answer", "the-key", []byte(k))
+	c.good("key-server-answer", "among-others", []byte(newAuthor(32).Public().String()+"\nx\n"+k))
+	c.bad("key-server-answer", "nothing", nil)
+	c.bad("key-server-answer", "another", []byte(newAuthor(32).Public().String()+"\n"))
+	c.bad("key-server-answer", "certificate", []byte("ssh-ed25519-cert-v01@openssh.com AAAA\n"))
+
+	for name, r := range map[string][]byte{
+		"status": request("POST", "/v1/status", "{}"), "set": request("POST", "/v1/set?topic=default", `{"key":"k","value":"dg=="}`),
+		"set-many": request("POST", "/v1/set-many?topic=default", `{"pairs":[{"key":"a","value":"dg=="},{"key":"b"}]}`),
+		"dump":     request("POST", "/v1/dump?topic=default", "{}"), "tail": request("POST", "/v1/tail?topic=default", `{"name":"*"}`),
+		"publish": request("POST", "/v1/publish?topic=default", `{"name":"n","data":["dg=="]}`), "export": request("POST", "/v1/export?topic=default", "{}"),
+		"import": request("POST", "/v1/import?topic=default", string(exportOf("default"))),
+	} {
+		c.good("socket-request", name, r)
+	}
+	for name, r := range map[string][]byte{
+		"nothing": nil, "unknown-operation": request("POST", "/v1/rm", "{}"), "get": request("GET", "/v1/status", ""),
+		"not-json": request("POST", "/v1/set?topic=default", "{"), "no-topic": request("POST", "/v1/dump?topic=other", "{}"),
+		"empty-key": request("POST", "/v1/set?topic=default", `{"value":"dg=="}`), "seq-2-64": request("POST", "/v1/extract?topic=default", `{"seq":18446744073709551616}`),
+		"bad-export": request("POST", "/v1/import?topic=default", "hearsay export?"), "deep": request("POST", "/v1/set", strings.Repeat("[", 20000)),
+	} {
+		c.bad("socket-request", name, r)
+	}
+}
+
+// changes makes what the data models read from updates.
+func (c *corpus) changes() {
+	for name, b := range map[string]string{"set": "\x01\x00\x03keyvalue", "set-empty": "\x01\x00\x03key", "delete": "\x02\x00\x03key"} {
+		c.good("kv-change", name, []byte(b))
+	}
+	for name, b := range map[string]string{
+		"nothing": "", "no-key": "\x01\x00\x00", "delete-with-value": "\x02\x00\x03keyx", "operation-0": "\x00\x00\x01k", "operation-3": "\x03\x00\x01k",
+		"bad-utf-8": "\x01\x00\x01\xff", "long-key": "\x01\x04\x01" + strings.Repeat("k", 1025), "key-cut-short": "\x01\xff\xffk",
+	} {
+		c.bad("kv-change", name, []byte(b))
+	}
+	c.good("event-change", "data", []byte("\x04namedata"))
+	c.good("event-change", "no-data", []byte("\x02\xc3\x9f"))
+	for name, b := range map[string]string{"nothing": "", "no-name": "\x00data", "cut-short": "\x04nam", "control-character": "\x01\x00", "bad-utf-8": "\x01\xff"} {
+		c.bad("event-change", name, []byte(b))
+	}
+}
+
+// agents makes the bodies of an ssh-agent's answers.
+func (c *corpus) agents() {
+	a := newAuthor(0).Public()
+	list := append(binary.BigEndian.AppendUint32(nil, 2), joined(a.Wire(), []byte("ada"), []byte("another kind"), nil)...)
+	c.strict("agent-identities", "two", list)
+	c.good("agent-identities", "none", make([]byte, 4))
+	c.bad("agent-identities", "2-32-announced", []byte{0xff, 0xff, 0xff, 0xff})
+	c.strict("agent-signature", "ed25519", joined(keys.MarshalSignature(keys.FormatEd25519, make([]byte, 64))))
+	c.good("agent-signature", "short-rsa", joined(keys.MarshalSignature(keys.FormatRSASHA512, make([]byte, 64))))
+	c.bad("agent-signature", "byte-inside", joined(append(keys.MarshalSignature(keys.FormatEd25519, make([]byte, 64)), 0)))
+}
