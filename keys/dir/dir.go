@@ -1,12 +1,16 @@
 // Package dir is a keystore in a directory: who is admitted is who has a file
 // there.
 //
-// Each admitted key is a file ID.pub, where ID is the base58 node id of the key
-// and the content an authorized_keys line ("ssh-ed25519 AAAA… comment"), at most
-// [MaxFileSize] bytes. A file that anybody adds, replaces or removes takes effect
-// within a second; the directory is polled. Files whose names do not end in
-// ".pub" are not looked at. A file whose name is not that of its key, or that
-// holds no admitted key, is skipped, logged once and listed by [Dir.Problems].
+// A file whose name ends in ".pub" or ".pem", or is "authorized_keys", holds one public
+// key in any format that keys.ParsePublicFile reads, told apart by its content, or several
+// of them as lines of authorized_keys ("ssh-ed25519 AAAA… comment"). A file whose name
+// starts with a node id ("ID.pub", as [Dir.Add] writes it) must hold that key and no other.
+// A file that anybody adds, replaces or removes takes effect within a second; the
+// directory is polled. Files of other names admit nobody, so that one can be put aside.
+//
+// What holds no admitted key is skipped, logged once and listed by [Dir.Problems], a line
+// that holds none as well; the others count. So is a private key, whatever its name: it
+// belongs to its node and nowhere else.
 //
 // While the directory cannot be read, what was admitted stays so, and every other
 // id is unavailable rather than unknown. The same holds for the id of a single
@@ -30,6 +34,7 @@ import (
 	"github.com/hearsaynet/hearsay/keys/durable"
 )
 
+// suffix ends the names of files that Add writes.
 const suffix = ".pub"
 
 var errClosed = errors.New("keys/dir: closed")
@@ -48,19 +53,28 @@ type Dir struct {
 	mu          sync.RWMutex // guards what follows
 	admitted    map[keys.NodeID]keys.PublicKey
 	unavailable map[keys.NodeID]error // by id: its file is there and cannot be read
-	problems    map[string]*Problem   // by file name
+	problems    map[string][]*Problem // by file name
 	unreadable  error                 // why the last look failed
 	changed     chan struct{}         // nil when nobody waits
 	closed      bool
 }
 
-// Problem says why a file of the directory admits nobody.
+// Problem says why a file of the directory, or a line of it, admits nobody.
 type Problem struct {
 	File string // its name in the directory
+	Line int    // from 1; 0 is all of the file
 	Err  error
 }
 
-func (p *Problem) Error() string { return fmt.Sprintf("keys/dir: %s: %v", p.File, p.Err) }
+func (p *Problem) Error() string { return fmt.Sprintf("keys/dir: %s: %v", p.Where(), p.Err) }
+
+// Where returns the file, and the line if there is one: FILE:LINE.
+func (p *Problem) Where() string {
+	if p.Line == 0 {
+		return p.File
+	}
+	return fmt.Sprintf("%s:%d", p.File, p.Line)
+}
 
 // Unwrap returns p.Err.
 func (p *Problem) Unwrap() error { return p.Err }
@@ -147,8 +161,8 @@ func (d *Dir) Changed() <-chan struct{} {
 	return d.changed
 }
 
-// Problems returns a *Problem for each file that was skipped at the last look, by
-// file name, and before them why the directory could not be read, if so.
+// Problems returns a *Problem for each file and line that was skipped at the last look,
+// by file name, and before them why the directory could not be read, if so.
 func (d *Dir) Problems() []error {
 	d.mu.RLock()
 	defer d.mu.RUnlock()
@@ -157,7 +171,9 @@ func (d *Dir) Problems() []error {
 		out = append(out, fmt.Errorf("keys/dir: %w", d.unreadable))
 	}
 	for _, name := range slices.Sorted(maps.Keys(d.problems)) {
-		out = append(out, d.problems[name])
+		for _, p := range d.problems[name] {
+			out = append(out, p)
+		}
 	}
 	return out
 }
@@ -171,8 +187,8 @@ func (d *Dir) Add(k keys.PublicKey, comment string) (id keys.NodeID, added bool,
 	}
 	id = k.ID()
 	line := []byte(k.AuthorizedKey(comment) + "\n")
-	if len(line) > MaxFileSize {
-		return keys.NodeID{}, false, fmt.Errorf("keys/dir: the comment is too long: a key file has at most %d bytes", MaxFileSize)
+	if len(line) > keys.MaxFileSize {
+		return keys.NodeID{}, false, fmt.Errorf("keys/dir: the comment is too long: a key file has at most %d bytes", keys.MaxFileSize)
 	}
 	if err := d.look(); err != nil { // somebody else may have changed it since
 		return keys.NodeID{}, false, fmt.Errorf("keys/dir: %w", err)
@@ -197,8 +213,8 @@ func (d *Dir) AddAll(all []keys.PublicKey, comments []string) (added []keys.Node
 			return nil, errors.New("keys/dir: no key to add")
 		}
 		lines[i] = []byte(k.AuthorizedKey(comments[i]) + "\n")
-		if len(lines[i]) > MaxFileSize {
-			return nil, fmt.Errorf("keys/dir: the comment of %v is too long: a key file has at most %d bytes", k.ID(), MaxFileSize)
+		if len(lines[i]) > keys.MaxFileSize {
+			return nil, fmt.Errorf("keys/dir: the comment of %v is too long: a key file has at most %d bytes", k.ID(), keys.MaxFileSize)
 		}
 	}
 	if err := d.look(); err != nil { // somebody else may have changed it since
@@ -219,16 +235,26 @@ func (d *Dir) AddAll(all []keys.PublicKey, comments []string) (added []keys.Node
 	return added, err
 }
 
-// Remove withdraws id, durably and at once. The error wraps keys.ErrUnknown if it
-// has no file.
+// Remove withdraws id, durably and at once: its file is removed, or its lines in files
+// that hold others too. The error wraps keys.ErrUnknown if it has none.
 func (d *Dir) Remove(id keys.NodeID) error {
+	if err := d.look(); err != nil { // somebody else may have changed it since
+		return fmt.Errorf("keys/dir: %w", err)
+	}
+	own := id.String() + suffix // whatever is in it
+	with := d.filesWith(id)
 	return d.change(func(root *os.Root) error {
-		err := root.Remove(id.String() + suffix)
-		if errors.Is(err, fs.ErrNotExist) {
+		err := root.Remove(own)
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+		if err != nil && len(with) == 0 {
 			return keys.ErrUnknown
 		}
-		if err != nil {
-			return err
+		for _, name := range with {
+			if err := removeFrom(root, name, id); err != nil {
+				return err
+			}
 		}
 		return durable.SyncDir(root)
 	})

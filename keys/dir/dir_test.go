@@ -12,10 +12,10 @@ import (
 	"strings"
 	"testing"
 	"testing/synctest"
-	"time"
 
 	"github.com/hearsaynet/hearsay/keys"
 	"github.com/hearsaynet/hearsay/keys/dir"
+	"github.com/hearsaynet/hearsay/keys/internal/keytest"
 )
 
 var (
@@ -24,21 +24,6 @@ var (
 	_ keys.Lister   = (*dir.Dir)(nil)
 	_ io.Closer     = (*dir.Dir)(nil)
 )
-
-const shared = "../../testdata/keys"
-
-func recorded(t *testing.T, name string) keys.PublicKey {
-	t.Helper()
-	text, err := os.ReadFile(filepath.Join(shared, name+".pub"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	k, _, err := keys.ParseAuthorizedKey(text)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return k
-}
 
 // fixture is an open keystore in a new directory.
 type fixture struct {
@@ -66,19 +51,11 @@ func inBubble(t *testing.T, f func(t *testing.T, d fixture)) {
 	})
 }
 
-// second lets the second pass within which every change takes effect.
-func second() {
-	time.Sleep(time.Second)
-	synctest.Wait()
-}
-
 func (d fixture) file(id keys.NodeID) string { return filepath.Join(d.path, id.String()+".pub") }
 
 func (d fixture) put(path, text string) {
 	d.t.Helper()
-	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
-		d.t.Fatal(err)
-	}
+	keytest.Put(d.t, path, text)
 }
 
 func (d fixture) rename(from, to string) {
@@ -90,23 +67,17 @@ func (d fixture) rename(from, to string) {
 
 func (d fixture) wantAdmitted(k keys.PublicKey) {
 	d.t.Helper()
-	if got, err := d.Lookup(d.t.Context(), k.ID()); err != nil || got != k {
-		d.t.Errorf("Lookup = %v, %v; want the key", got, err)
-	}
+	keytest.WantAdmitted(d.t, d, k)
 }
 
 func (d fixture) wantUnknown(k keys.PublicKey) {
 	d.t.Helper()
-	if got, err := d.Lookup(d.t.Context(), k.ID()); !errors.Is(err, keys.ErrUnknown) || !got.IsZero() {
-		d.t.Errorf("Lookup = %v, %v; want ErrUnknown", got, err)
-	}
+	keytest.WantUnknown(d.t, d, k)
 }
 
 func (d fixture) wantUnavailable(k keys.PublicKey) {
 	d.t.Helper()
-	if got, err := d.Lookup(d.t.Context(), k.ID()); err == nil || errors.Is(err, keys.ErrUnknown) || !got.IsZero() {
-		d.t.Errorf("Lookup = %v, %v; want another error than ErrUnknown", got, err)
-	}
+	keytest.WantUnavailable(d.t, d, k)
 }
 
 func (d fixture) wantProblems(says ...string) {
@@ -117,7 +88,7 @@ func (d fixture) wantProblems(says ...string) {
 		return
 	}
 	for i, p := range problems {
-		if !strings.Contains(p.Error(), says[i]) {
+		if !keytest.Says(p, says[i]) {
 			d.t.Errorf("problem %d: %v; want one about %q", i, p, says[i])
 		}
 	}
@@ -130,17 +101,8 @@ func (d fixture) wantLogged(text string, times int) {
 	}
 }
 
-func closed(c <-chan struct{}) bool {
-	select {
-	case <-c:
-		return true
-	default:
-		return false
-	}
-}
-
 func TestOpenReadsWhatIsThere(t *testing.T) {
-	path, a, b := t.TempDir(), recorded(t, "ed25519"), recorded(t, "rsa2048")
+	path, a, b := t.TempDir(), keytest.Recorded(t, "ed25519"), keytest.Recorded(t, "rsa2048")
 	for _, k := range []keys.PublicKey{a, b} {
 		if err := os.WriteFile(filepath.Join(path, k.ID().String()+".pub"), []byte("# who\n"+k.AuthorizedKey("ada")+"\r\n"), 0o600); err != nil {
 			t.Fatal(err)
@@ -153,7 +115,7 @@ func TestOpenReadsWhatIsThere(t *testing.T) {
 	f := fixture{d, t, path, nil}
 	f.wantAdmitted(a)
 	f.wantAdmitted(b)
-	f.wantUnknown(recorded(t, "ed25519_passphrase"))
+	f.wantUnknown(keytest.Recorded(t, "ed25519_passphrase"))
 	want := []keys.NodeID{a.ID(), b.ID()}
 	slices.SortFunc(want, keys.NodeID.Compare)
 	if ids, err := d.List(t.Context()); err != nil || !slices.Equal(ids, want) {
@@ -168,7 +130,7 @@ func TestOpenReadsWhatIsThere(t *testing.T) {
 	if _, err := d.List(t.Context()); err == nil {
 		t.Error("List works after Close")
 	}
-	if _, _, err := d.Add(recorded(t, "ed25519_passphrase"), ""); err == nil {
+	if _, _, err := d.Add(keytest.Recorded(t, "ed25519_passphrase"), ""); err == nil {
 		t.Error("Add works after Close")
 	}
 	if err := d.Remove(a.ID()); err == nil {
@@ -181,7 +143,7 @@ func TestOpenNeedsADirectory(t *testing.T) {
 	if _, err := dir.Open(filepath.Join(path, "none"), nil); !errors.Is(err, fs.ErrNotExist) || !strings.Contains(err.Error(), "none") {
 		t.Errorf("no directory: %v, want ErrNotExist that names it", err)
 	}
-	if _, err := dir.Open(filepath.Join(shared, "README.md"), nil); err == nil {
+	if _, err := dir.Open(keytest.Path("README.md"), nil); err == nil {
 		t.Error("a file is opened as a directory")
 	}
 }
@@ -189,41 +151,41 @@ func TestOpenNeedsADirectory(t *testing.T) {
 // TestFollows changes the directory behind the keystore's back.
 func TestFollows(t *testing.T) {
 	inBubble(t, func(t *testing.T, d fixture) {
-		a, b := recorded(t, "ed25519"), recorded(t, "rsa2048")
+		a, b := keytest.Recorded(t, "ed25519"), keytest.Recorded(t, "rsa2048")
 		changed := d.Changed()
 
 		d.put(d.file(a.ID()), a.AuthorizedKey("ada"))
-		second()
+		keytest.Second()
 		d.wantAdmitted(a)
-		if !closed(changed) {
+		if !keytest.Closed(changed) {
 			t.Error("Changed is not closed by a file that was added")
 		}
 
 		changed = d.Changed()
-		second()
-		if closed(changed) {
+		keytest.Second()
+		if keytest.Closed(changed) {
 			t.Error("Changed is closed, and nothing has changed")
 		}
 
 		d.put(filepath.Join(d.path, "new"), b.AuthorizedKey("")) // no .pub: not looked at
-		second()
+		keytest.Second()
 		d.wantUnknown(b)
 		d.rename(filepath.Join(d.path, "new"), d.file(b.ID()))
-		second()
+		keytest.Second()
 		d.wantAdmitted(b)
 
 		d.put(d.file(a.ID()), a.AuthorizedKey("another comment"))
-		second()
+		keytest.Second()
 		d.wantAdmitted(a)
 
 		changed = d.Changed()
 		if err := os.Remove(d.file(a.ID())); err != nil {
 			t.Fatal(err)
 		}
-		second()
+		keytest.Second()
 		d.wantUnknown(a)
 		d.wantAdmitted(b)
-		if !closed(changed) {
+		if !keytest.Closed(changed) {
 			t.Error("Changed is not closed by a file that was removed")
 		}
 		d.wantProblems()
@@ -233,19 +195,80 @@ func TestFollows(t *testing.T) {
 // TestHalfWritten sees a file before it is whole, and one that stops being whole.
 func TestHalfWritten(t *testing.T) {
 	inBubble(t, func(t *testing.T, d fixture) {
-		a := recorded(t, "rsa2048")
+		a := keytest.Recorded(t, "rsa2048")
 		line := a.AuthorizedKey("ada")
 		d.put(d.file(a.ID()), line[:100])
-		second()
+		keytest.Second()
 		d.wantUnknown(a)
 		d.wantProblems(a.ID().String())
 		d.put(d.file(a.ID()), line)
-		second()
+		keytest.Second()
 		d.wantAdmitted(a)
 		d.wantProblems()
 		d.put(d.file(a.ID()), strings.Repeat("x", len(line))) // the same size
-		second()
+		keytest.Second()
 		d.wantUnknown(a)
+	})
+}
+
+// TestFormats has a file of each, told apart by what is in it.
+func TestFormats(t *testing.T) {
+	inBubble(t, func(t *testing.T, d fixture) {
+		for _, file := range []string{
+			"ed25519.pub", "ed25519_public", "ed25519_rfc4716", "rsa2048.pub", "rsa2048_public", "rsa2048_public_pkcs1", "rsa2048_rfc4716",
+		} {
+			k, _, err := keys.ParsePublicFile([]byte(keytest.File(t, file)))
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, name := range []string{"who.pub", "who.pem", "authorized_keys", k.ID().String() + ".pem"} {
+				path := filepath.Join(d.path, name)
+				d.put(path, keytest.File(t, file))
+				keytest.Second()
+				if !d.Has(k.ID()) {
+					t.Errorf("%s as %s: not admitted: %v", file, name, d.Problems())
+				}
+				if err := d.Remove(k.ID()); err != nil || d.Has(k.ID()) {
+					t.Errorf("%s as %s: Remove: %v", file, name, err)
+				}
+				if _, err := os.Lstat(path); !errors.Is(err, fs.ErrNotExist) {
+					t.Errorf("%s as %s: the file is there after Remove: %v", file, name, err)
+				}
+			}
+		}
+	})
+}
+
+// TestSeveralInAFile withdraws one of several, and names the lines that hold none.
+func TestSeveralInAFile(t *testing.T) {
+	inBubble(t, func(t *testing.T, d fixture) {
+		a, b, c := keytest.Recorded(t, "ed25519"), keytest.Recorded(t, "rsa2048"), keytest.Recorded(t, "ed25519_passphrase")
+		path := filepath.Join(d.path, "authorized_keys")
+		d.put(path, "# all\n\nrestrict,command=\"x y\" "+a.AuthorizedKey("ada")+"\nnonsense\n"+keytest.File(t, "ecdsa.pub")+b.String()+"\r\n"+c.String())
+		d.put(filepath.Join(d.path, "c.pub"), c.AuthorizedKey("again"))
+		keytest.Second()
+		for _, k := range []keys.PublicKey{a, b, c} {
+			d.wantAdmitted(k)
+		}
+		d.wantProblems("authorized_keys:4: .*no key type", "authorized_keys:5: .*ecdsa")
+		if err := d.Remove(c.ID()); err != nil {
+			t.Fatal(err)
+		}
+		d.wantUnknown(c)
+		d.wantAdmitted(a)
+		if text, err := os.ReadFile(path); err != nil || strings.Contains(string(text), c.String()) || !strings.Contains(string(text), "# all") {
+			t.Errorf("the file is %q, %v", text, err)
+		}
+		d.put(path, strings.Repeat("nonsense\n", 100)+a.String())
+		keytest.Second()
+		d.wantAdmitted(a)
+		d.wantUnknown(b)
+		if p := d.Problems(); len(p) != 11 || !keytest.Says(p[10], "authorized_keys: 90 more lines") {
+			t.Errorf("problems: %v", p)
+		}
+		d.put(d.file(a.ID()), a.String()+"\n"+b.String())
+		keytest.Second()
+		d.wantUnknown(b)
 	})
 }
 
@@ -253,43 +276,40 @@ func TestHalfWritten(t *testing.T) {
 // each is logged once.
 func TestSkips(t *testing.T) {
 	inBubble(t, func(t *testing.T, d fixture) {
-		good, other := recorded(t, "ed25519"), recorded(t, "ed25519_passphrase")
-		read := func(name string) string {
-			b, err := os.ReadFile(filepath.Join(shared, name))
-			if err != nil {
-				t.Fatal(err)
-			}
-			return string(b)
-		}
+		good, other := keytest.Recorded(t, "ed25519"), keytest.Recorded(t, "ed25519_passphrase")
 		d.put(d.file(good.ID()), good.AuthorizedKey(""))
-		d.put(filepath.Join(d.path, "README"), "not looked at")
+		d.put(filepath.Join(d.path, "README"), "no key")
+		d.put(filepath.Join(d.path, "put-aside.pub.off"), other.AuthorizedKey(""))
 		d.put(filepath.Join(d.path, ".x.tmp"), "not looked at")
 		for name, text := range map[string]string{
 			"1-empty.pub":   "",
 			"2-large.pub":   other.AuthorizedKey(strings.Repeat("x", dir.MaxFileSize)),
-			"3-named.pub":   other.AuthorizedKey(""),
-			"4-ecdsa.pub":   read("ecdsa.pub"),
-			"5-rsa1024.pub": read("rsa1024.pub"),
-			"6-two.pub":     good.AuthorizedKey("") + "\n" + other.AuthorizedKey("") + "\n",
-			"7-private.pub": read("ed25519"),
+			"3-ecdsa.pub":   keytest.File(t, "ecdsa.pub"),
+			"4-rsa1024.pub": keytest.File(t, "rsa1024.pub"),
+			"5-private.pub": keytest.File(t, "ed25519"),
+			"6-private.pem": keytest.File(t, "rsa2048_pkcs8enc"),
+			"7-private":     keytest.File(t, "rsa2048_pkcs1"),
+			"9-cert.pub":    keytest.File(t, "ed25519_cert.pub"),
+			"9-x509.pem":    keytest.File(t, "ed25519_x509"),
 		} {
 			d.put(filepath.Join(d.path, name), text)
 		}
 		if err := os.Mkdir(filepath.Join(d.path, "8-dir.pub"), 0o700); err != nil {
 			t.Fatal(err)
 		}
-		second()
-		second()
+		keytest.Second()
+		keytest.Second()
 		d.wantAdmitted(good)
 		d.wantUnknown(other)
-		d.wantProblems("1-empty", "larger than", other.ID().String()+".pub", "ecdsa-sha2-nistp256", "1024 bits", "more than one line", "7-private", "not a regular file")
-		d.wantLogged("key file skipped", 8)
+		d.wantProblems("1-empty", "larger than", "3-ecdsa.pub:1: .*ecdsa-sha2-nistp256", "1024 bits", "5-private.pub: it is a private key, .* move it away",
+			"6-private.pem: it is a private key", "7-private: it is a private key", "not a regular file", "9-cert.pub:1: .*cert", "openssl x509")
+		d.wantLogged("key file skipped", 10)
 		if strings.Contains(d.log.String(), "b3BlbnNzaC1rZXktdjE") {
 			t.Error("a private key stands in the log")
 		}
 		d.put(filepath.Join(d.path, "1-empty.pub"), "now another problem")
-		second()
-		d.wantLogged("key file skipped", 9)
+		keytest.Second()
+		d.wantLogged("key file skipped", 11)
 		for _, err := range d.Problems() {
 			if p, ok := errors.AsType[*dir.Problem](err); !ok || p.File == "" || p.Err == nil {
 				t.Errorf("%v is no *Problem with its file and error", err)
@@ -302,9 +322,9 @@ func TestAttack(t *testing.T) {
 	// Whoever can write one file there cannot give an author another key.
 	t.Run("wrong-key", func(t *testing.T) {
 		inBubble(t, func(t *testing.T, d fixture) {
-			author, thief := recorded(t, "rsa2048"), recorded(t, "ed25519")
+			author, thief := keytest.Recorded(t, "rsa2048"), keytest.Recorded(t, "ed25519")
 			d.put(d.file(author.ID()), thief.AuthorizedKey("the author, honestly"))
-			second()
+			keytest.Second()
 			d.wantUnknown(author)
 			d.wantUnknown(thief)
 			d.wantProblems("another key than its name says")
@@ -315,12 +335,12 @@ func TestAttack(t *testing.T) {
 // TestUnreadable takes the directory away and puts it back.
 func TestUnreadable(t *testing.T) {
 	inBubble(t, func(t *testing.T, d fixture) {
-		a, b := recorded(t, "ed25519"), recorded(t, "rsa2048")
+		a, b := keytest.Recorded(t, "ed25519"), keytest.Recorded(t, "rsa2048")
 		d.put(d.file(a.ID()), a.AuthorizedKey(""))
-		second()
+		keytest.Second()
 		d.rename(d.path, d.path+".away")
-		second()
-		second()
+		keytest.Second()
+		keytest.Second()
 		d.wantAdmitted(a)
 		d.wantUnavailable(b)
 		d.wantProblems("trusted")
@@ -335,12 +355,12 @@ func TestUnreadable(t *testing.T) {
 		changed := d.Changed()
 		d.put(filepath.Join(d.path+".away", b.ID().String()+".pub"), b.AuthorizedKey(""))
 		d.rename(d.path+".away", d.path)
-		second()
+		keytest.Second()
 		d.wantAdmitted(b)
-		d.wantUnknown(recorded(t, "ed25519_passphrase"))
+		d.wantUnknown(keytest.Recorded(t, "ed25519_passphrase"))
 		d.wantProblems()
 		d.wantLogged("can be read again", 1)
-		if !closed(changed) {
+		if !keytest.Closed(changed) {
 			t.Error("Changed is not closed by what came while the directory was away")
 		}
 	})
@@ -349,15 +369,15 @@ func TestUnreadable(t *testing.T) {
 // TestReplacedDirectory puts another directory in the place of the first.
 func TestReplacedDirectory(t *testing.T) {
 	inBubble(t, func(t *testing.T, d fixture) {
-		a, b := recorded(t, "ed25519"), recorded(t, "rsa2048")
+		a, b := keytest.Recorded(t, "ed25519"), keytest.Recorded(t, "rsa2048")
 		d.put(d.file(a.ID()), a.AuthorizedKey(""))
-		second()
+		keytest.Second()
 		d.rename(d.path, d.path+".old")
 		if err := os.Mkdir(d.path, 0o700); err != nil {
 			t.Fatal(err)
 		}
 		d.put(d.file(b.ID()), b.AuthorizedKey(""))
-		second()
+		keytest.Second()
 		d.wantUnknown(a)
 		d.wantAdmitted(b)
 	})
@@ -366,11 +386,11 @@ func TestReplacedDirectory(t *testing.T) {
 // TestUnreadableFile makes single files unreadable: links that lead out.
 func TestUnreadableFile(t *testing.T) {
 	inBubble(t, func(t *testing.T, d fixture) {
-		a, b := recorded(t, "ed25519"), recorded(t, "rsa2048")
+		a, b := keytest.Recorded(t, "ed25519"), keytest.Recorded(t, "rsa2048")
 		outside := filepath.Join(filepath.Dir(d.path), "outside")
 		d.put(outside, b.AuthorizedKey(""))
 		d.put(d.file(a.ID()), a.AuthorizedKey(""))
-		second()
+		keytest.Second()
 		link := func(k keys.PublicKey) {
 			t.Helper()
 			_ = os.Remove(d.file(k.ID()))
@@ -380,10 +400,10 @@ func TestUnreadableFile(t *testing.T) {
 		}
 		link(a)
 		link(b)
-		second()
+		keytest.Second()
 		d.wantAdmitted(a) // as before
 		d.wantUnavailable(b)
-		d.wantUnknown(recorded(t, "ed25519_passphrase"))
+		d.wantUnknown(keytest.Recorded(t, "ed25519_passphrase"))
 		if len(d.Problems()) != 2 {
 			t.Errorf("problems: %v, want 2", d.Problems())
 		}
@@ -394,29 +414,29 @@ func TestUnreadableFile(t *testing.T) {
 // has them, to what it leads to now.
 func TestLinkInside(t *testing.T) {
 	inBubble(t, func(t *testing.T, d fixture) {
-		a := recorded(t, "ed25519")
+		a := keytest.Recorded(t, "ed25519")
 		d.put(filepath.Join(d.path, "data"), a.AuthorizedKey(""))
 		if err := os.Symlink("data", d.file(a.ID())); err != nil {
 			t.Skipf("no links here: %v", err)
 		}
-		second()
+		keytest.Second()
 		d.wantAdmitted(a)
 		d.put(filepath.Join(d.path, "data"), "nothing")
-		second()
+		keytest.Second()
 		d.wantUnknown(a)
 	})
 }
 
 func TestAddRemove(t *testing.T) {
 	inBubble(t, func(t *testing.T, d fixture) {
-		a := recorded(t, "ed25519")
+		a := keytest.Recorded(t, "ed25519")
 		changed := d.Changed()
 		id, added, err := d.Add(a, "ada\nbyron")
 		if err != nil || !added || id != a.ID() {
 			t.Fatalf("Add = %v, %t, %v", id, added, err)
 		}
 		d.wantAdmitted(a) // at once
-		if !closed(changed) {
+		if !keytest.Closed(changed) {
 			t.Error("Changed is not closed by Add")
 		}
 		text, err := os.ReadFile(d.file(a.ID()))
@@ -436,7 +456,7 @@ func TestAddRemove(t *testing.T) {
 			t.Fatal(err)
 		}
 		d.wantUnknown(a) // at once
-		if !closed(changed) {
+		if !keytest.Closed(changed) {
 			t.Error("Changed is not closed by Remove")
 		}
 		if err := d.Remove(a.ID()); !errors.Is(err, keys.ErrUnknown) {
@@ -450,7 +470,7 @@ func TestAddRemove(t *testing.T) {
 
 func TestAddMends(t *testing.T) {
 	inBubble(t, func(t *testing.T, d fixture) {
-		a := recorded(t, "ed25519")
+		a := keytest.Recorded(t, "ed25519")
 		d.put(d.file(a.ID()), "cut sho")
 		if _, added, err := d.Add(a, ""); err != nil || !added {
 			t.Errorf("Add over a broken file = %t, %v", added, err)
@@ -475,7 +495,7 @@ func TestAddRefuses(t *testing.T) {
 		if id, added, err := d.Add(keys.PublicKey{}, ""); err == nil || added || !id.IsZero() {
 			t.Errorf("no key: %v, %t, %v", id, added, err)
 		}
-		if id, added, err := d.Add(recorded(t, "ed25519"), strings.Repeat("x", dir.MaxFileSize)); err == nil || added || !id.IsZero() {
+		if id, added, err := d.Add(keytest.Recorded(t, "ed25519"), strings.Repeat("x", keys.MaxFileSize)); err == nil || added || !id.IsZero() {
 			t.Errorf("a comment too long: %v, %t, %v", id, added, err)
 		}
 		if entries, err := os.ReadDir(d.path); err != nil || len(entries) != 0 {
@@ -486,7 +506,7 @@ func TestAddRefuses(t *testing.T) {
 
 func TestAddAll(t *testing.T) {
 	inBubble(t, func(t *testing.T, d fixture) {
-		a, b, c := recorded(t, "ed25519"), recorded(t, "rsa2048"), recorded(t, "ed25519_passphrase")
+		a, b, c := keytest.Recorded(t, "ed25519"), keytest.Recorded(t, "rsa2048"), keytest.Recorded(t, "ed25519_passphrase")
 		if _, _, err := d.Add(a, "first"); err != nil {
 			t.Fatal(err)
 		}
@@ -498,7 +518,7 @@ func TestAddAll(t *testing.T) {
 		for _, k := range []keys.PublicKey{a, b, c} {
 			d.wantAdmitted(k)
 		}
-		if !closed(changed) {
+		if !keytest.Closed(changed) {
 			t.Error("Changed is not closed")
 		}
 		if text, err := os.ReadFile(d.file(a.ID())); err != nil || string(text) != a.AuthorizedKey("first")+"\n" {
@@ -510,7 +530,7 @@ func TestAddAll(t *testing.T) {
 		if added, err := d.AddAll([]keys.PublicKey{a, {}}, []string{"", ""}); err == nil || added != nil {
 			t.Errorf("AddAll of no key = %v, %v", added, err)
 		}
-		if added, err := d.AddAll([]keys.PublicKey{recorded(t, "rsa3072_passphrase")}, []string{strings.Repeat("x", dir.MaxFileSize)}); err == nil || added != nil {
+		if added, err := d.AddAll([]keys.PublicKey{keytest.Recorded(t, "rsa3072_passphrase")}, []string{strings.Repeat("x", keys.MaxFileSize)}); err == nil || added != nil {
 			t.Errorf("AddAll with a long comment = %v, %v", added, err)
 		}
 	})

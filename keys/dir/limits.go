@@ -3,9 +3,12 @@ package dir
 import "time"
 
 const (
-	// MaxFileSize bounds a key file, in bytes: an RSA-4096 key has 720 in base64,
-	// the rest is for options and comments.
-	MaxFileSize = 16 << 10
+	// MaxFileSize bounds a file of keys, in bytes: 1,300 lines with an RSA-4096 key. One
+	// key has at most keys.MaxFileSize, its options and comment included.
+	MaxFileSize = 1 << 20
+
+	// maxLineProblems bounds what is said of the lines of one file.
+	maxLineProblems = 10
 
 	// pollInterval is the pause between two looks at the directory. A change takes
 	// effect within a second, the look itself included

@@ -2,11 +2,11 @@ package dir
 
 import (
 	"errors"
-	"fmt"
 	"io"
 	"io/fs"
 	"maps"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -15,17 +15,17 @@ import (
 
 // file is what one look found under a name.
 type file struct {
-	info   fs.FileInfo
-	read   time.Time      // before its content was read
-	key    keys.PublicKey // zero if it admits nobody
-	err    error          // what is wrong with it
-	failed bool           // err is of the file system: key is what was read before
+	info     fs.FileInfo
+	read     time.Time        // before its content was read
+	keys     []keys.PublicKey // whom it admits
+	problems []*Problem       // what is wrong with it
+	failed   error            // of the file system: keys are what was read before
 }
 
 // stillHolds reports whether a file with this info now has the content that f was
 // read from.
 func (f file) stillHolds(now fs.FileInfo) bool {
-	return f.info != nil && !f.failed && os.SameFile(f.info, now) &&
+	return f.info != nil && f.failed == nil && os.SameFile(f.info, now) &&
 		f.info.Size() == now.Size() && f.info.ModTime().Equal(now.ModTime()) && f.info.Mode() == now.Mode() &&
 		f.read.Sub(now.ModTime()) > settled
 }
@@ -59,14 +59,15 @@ func scan(path string, before map[string]file) (map[string]file, error) {
 	}
 	files := make(map[string]file)
 	for _, name := range names {
-		if !strings.HasSuffix(name, suffix) {
+		if name[0] == '.' {
 			continue
 		}
 		info, err := root.Stat(name)
 		switch {
 		case errors.Is(err, fs.ErrNotExist): // gone meanwhile
+		case !holdsKeys(name) && (err != nil || !info.Mode().IsRegular()):
 		case err != nil:
-			files[name] = failure(before[name], err)
+			files[name] = failure(name, before[name], err)
 		case before[name].stillHolds(info):
 			files[name] = before[name]
 		default:
@@ -85,49 +86,47 @@ func readNames(root *os.Root) ([]string, error) {
 	return d.Readdirnames(-1)
 }
 
+// holdsKeys reports whether a file of that name admits.
+func holdsKeys(name string) bool {
+	return strings.HasSuffix(name, suffix) || strings.HasSuffix(name, ".pem") || name == "authorized_keys"
+}
+
 func load(root *os.Root, name string, info fs.FileInfo, before file) file {
 	f := file{info: info, read: time.Now()}
 	if !info.Mode().IsRegular() { // opening a pipe would block
-		f.err = errors.New("not a regular file")
+		f.problems = wrong(name, errors.New("not a regular file"))
 		return f
 	}
-	text, err := readFile(root, name)
-	if err != nil {
-		return failure(before, err)
+	most := int64(MaxFileSize + 1)
+	if !holdsKeys(name) {
+		most = sniffed
 	}
-	f.key, f.err = parse(name, text)
+	text, err := readFile(root, name, most)
+	if err != nil && !holdsKeys(name) {
+		return f
+	}
+	if err != nil {
+		return failure(name, before, err)
+	}
+	f.keys, f.problems = parse(name, text)
 	return f
 }
 
-// readFile returns at most one byte more than is allowed.
-func readFile(root *os.Root, name string) ([]byte, error) {
+func readFile(root *os.Root, name string, most int64) ([]byte, error) {
 	f, err := root.Open(name)
 	if err != nil {
 		return nil, err
 	}
 	defer f.Close()
-	return io.ReadAll(io.LimitReader(f, MaxFileSize+1))
+	return io.ReadAll(io.LimitReader(f, most))
 }
 
-// failure keeps the key that was read from the file before: nothing else can
-// stand under its name.
-func failure(before file, err error) file {
-	return file{key: before.key, err: err, failed: true}
+// failure keeps the keys that were read from the file before.
+func failure(name string, before file, err error) file {
+	return file{keys: before.keys, problems: wrong(name, err), failed: err}
 }
 
-func parse(name string, text []byte) (keys.PublicKey, error) {
-	if len(text) > MaxFileSize {
-		return keys.PublicKey{}, fmt.Errorf("larger than %d bytes", MaxFileSize)
-	}
-	k, _, err := keys.ParseAuthorizedKey(text)
-	if err != nil {
-		return keys.PublicKey{}, err
-	}
-	if want := k.ID().String() + suffix; name != want {
-		return keys.PublicKey{}, fmt.Errorf("it holds another key than its name says: that key's file is %s", want)
-	}
-	return k, nil
-}
+func wrong(name string, err error) []*Problem { return []*Problem{{File: name, Err: err}} }
 
 func (d *Dir) publishFailure(err error) {
 	d.mu.Lock()
@@ -141,17 +140,16 @@ func (d *Dir) publishFailure(err error) {
 func (d *Dir) publish(files map[string]file) {
 	admitted := make(map[keys.NodeID]keys.PublicKey)
 	unavailable := make(map[keys.NodeID]error)
-	problems := make(map[string]*Problem)
+	problems := make(map[string][]*Problem)
 	for name, f := range files {
-		if !f.key.IsZero() {
-			admitted[f.key.ID()] = f.key
+		for _, k := range f.keys {
+			admitted[k.ID()] = k
 		}
-		if f.err == nil {
-			continue
+		if len(f.problems) > 0 {
+			problems[name] = f.problems
 		}
-		problems[name] = &Problem{File: name, Err: f.err}
-		if id, err := keys.ParseNodeID(strings.TrimSuffix(name, suffix)); f.failed && err == nil {
-			unavailable[id] = f.err
+		if id, ok := namedID(name); ok && f.failed != nil {
+			unavailable[id] = f.failed
 		}
 	}
 	d.mu.Lock()
@@ -166,13 +164,16 @@ func (d *Dir) publish(files map[string]file) {
 }
 
 // logLocked logs each problem when it appears or becomes another. It needs d.mu.
-func (d *Dir) logLocked(problems map[string]*Problem) {
+func (d *Dir) logLocked(problems map[string][]*Problem) {
 	if d.unreadable != nil {
 		d.log.Info("directory of trusted keys can be read again", "dir", d.path)
 	}
-	for name, p := range problems {
-		if old := d.problems[name]; old == nil || old.Err.Error() != p.Err.Error() {
-			d.log.Warn("key file skipped", "dir", d.path, "file", name, "err", p.Err)
+	for name, all := range problems {
+		for _, p := range all {
+			said := func(old *Problem) bool { return old.Error() == p.Error() }
+			if !slices.ContainsFunc(d.problems[name], said) {
+				d.log.Warn("key file skipped", "dir", d.path, "file", p.Where(), "err", p.Err)
+			}
 		}
 	}
 }
