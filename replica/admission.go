@@ -3,15 +3,13 @@ package replica
 import (
 	"context"
 	"errors"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/hearsaynet/hearsay/keys"
-	"github.com/hearsaynet/hearsay/replica/store"
 	"github.com/hearsaynet/hearsay/verify"
 )
-
-// lookupTimeout bounds one question to a keystore about an author that is stored.
-const lookupTimeout = 5 * time.Second
 
 // policy returns the Verify function in force.
 func (r *Replica) policy() verify.Func {
@@ -21,39 +19,24 @@ func (r *Replica) policy() verify.Func {
 	return verify.Admitted(ownKeystore{r})
 }
 
-// ownKeystore is the configured keystore, and the own key beside it.
-type ownKeystore struct{ r *Replica }
-
-// Lookup implements keys.Keystore.
-func (o ownKeystore) Lookup(ctx context.Context, id keys.NodeID) (keys.PublicKey, error) {
-	a, err := o.LookupAdmission(ctx, id)
-	return a.Key, err
-}
-
-// LookupAdmission implements keys.Windowed. The own key is admitted at any time.
-func (o ownKeystore) LookupAdmission(ctx context.Context, id keys.NodeID) (keys.Admission, error) {
-	if o.r.cfg.Signer != nil && id == o.r.self {
-		return keys.Admission{Key: o.r.cfg.Signer.Public()}, nil
-	}
-	if o.r.cfg.Keystore == nil {
-		return keys.Admission{}, keys.ErrUnknown
-	}
-	return keys.LookupAdmission(ctx, o.r.cfg.Keystore, id)
-}
-
-// lookupAdmitted says whether an author may be in the models, and with which of its
-// signed times. While the keystore is unavailable, the answer is what it was, and not sure.
-func (r *Replica) lookupAdmitted(ctx context.Context, id keys.NodeID, was bool) (is bool, ws keys.Windows, sure bool) {
+// lookUp asks the keystore about authors. Those of which it could not say are not in sure.
+func (r *Replica) lookUp(ctx context.Context, ids []keys.NodeID) (sure map[keys.NodeID]standing) {
+	sure = make(map[keys.NodeID]standing, len(ids))
 	if r.cfg.Keystore == nil && r.cfg.Verify != nil {
-		return true, nil, true
+		for _, id := range ids {
+			sure[id] = standing{}
+		}
+		return sure
 	}
-	ctx, cancel := context.WithTimeout(ctx, lookupTimeout)
-	defer cancel()
-	a, err := ownKeystore{r}.LookupAdmission(ctx, id)
-	if err != nil && !errors.Is(err, keys.ErrUnknown) {
-		return was, nil, false
+	for i, a := range r.lookupAll(ctx, ids) {
+		switch {
+		case a.Err == nil:
+			sure[ids[i]] = standing{windows: a.Windows}
+		case errors.Is(a.Err, keys.ErrUnknown):
+			sure[ids[i]] = standing{out: true}
+		}
 	}
-	return err == nil, a.Windows, true
+	return sure
 }
 
 // wanted names the admitted authors, when the keystore can list them; digests then
@@ -72,80 +55,155 @@ func (r *Replica) wanted() (ids []keys.NodeID, listed bool) {
 	return ids, err == nil
 }
 
-// followKeystore looks again at every author when the admitted set has moved.
+// again is the authors that the keystore is to be asked about again.
+type again struct {
+	ids map[keys.NodeID]struct{}
+	now chan struct{} // has a token when that must not wait
+}
+
+// lookAgain has the keystore asked about authors again, at once.
+func (r *Replica) lookAgain(ids []keys.NodeID) {
+	if len(ids) == 0 {
+		return
+	}
+	r.mu.Lock()
+	for _, id := range ids {
+		r.again.ids[id] = struct{}{}
+	}
+	r.mu.Unlock()
+	select {
+	case r.again.now <- struct{}{}:
+	default:
+	}
+}
+
+// followKeystore looks again at every author when the admitted set has moved, and at
+// those of which the keystore could not say, now and then. n may be nil.
 func (r *Replica) followKeystore(n keys.Notifier, changed <-chan struct{}) {
 	for {
+		var later <-chan time.Time
+		r.mu.Lock()
+		if len(r.again.ids) > 0 {
+			later = time.After(lookAgainAfter)
+		}
+		r.mu.Unlock()
 		select {
 		case <-r.ctx.Done():
 			return
 		case <-changed:
+			changed = n.Changed()
+			r.readmitAll()
+		case <-r.again.now:
+			r.readmitAgain()
+		case <-later:
+			r.readmitAgain()
 		}
-		changed = n.Changed()
-		r.readmit()
 	}
 }
 
-// recordOut marks a stored author that was not admitted when the keystore answered
-// last, so that a restart while it is down does not bring the author back.
-const recordOut = "out"
-
-func (r *Replica) noteAdmission(ctx context.Context, id keys.NodeID, admitted bool) {
-	var err error
-	if admitted {
-		err = r.store.DeleteRecord(ctx, r.cfg.Topic, recordOut, id)
-	} else {
-		err = r.store.PutRecords(ctx, r.cfg.Topic, recordOut, store.Record{Author: id, Body: []byte{1}})
+// admitStored brings the admitted authors that are stored into the models, while nothing
+// else runs. Those of which the keystore cannot say stand as they stood.
+func (r *Replica) admitStored(ctx context.Context) error {
+	sure := r.lookUp(ctx, slices.Collect(maps.Keys(r.authors)))
+	for id, a := range r.authors {
+		now, ok := sure[id]
+		if !ok {
+			now = r.standings.byID[id]
+			r.again.ids[id] = struct{}{}
+		}
+		if a.admitted = !now.out; !a.admitted {
+			continue
+		}
+		r.models.bounds.set(id, bound{windows: now.windows})
+		if err := r.models.catchUp(id); err != nil {
+			return err
+		}
 	}
-	if err != nil && ctx.Err() == nil {
-		r.trouble("note who is admitted", err)
-	}
+	r.note(ctx, sure)
+	return nil
 }
 
-// readmit brings the models in step with the keystore and asks all peers again.
-func (r *Replica) readmit() {
-	r.pipe.Retry()
+// readmitAll brings the models in step with a keystore that has changed, and asks all
+// peers again.
+func (r *Replica) readmitAll() {
 	r.mu.Lock()
+	r.epoch++ // verdicts on new authors that were on their way may be older
 	ids := make([]keys.NodeID, 0, len(r.authors))
 	for id := range r.authors {
 		ids = append(ids, id)
 	}
 	r.mu.Unlock()
-
-	for _, id := range ids {
-		r.mu.Lock()
-		was := r.authors[id].admitted
-		r.mu.Unlock()
-		now, windows, sure := r.lookupAdmitted(r.ctx, id, was)
-		moved := false
-		if now && sure {
-			var err error
-			if moved, err = r.models.bind(id, windows); err != nil {
-				r.trouble("read updates of "+id.String(), err)
-			}
-		}
-		if now == was && !moved {
-			continue
-		}
-		r.mu.Lock()
-		a := r.authors[id]
-		a.admitted = now
-		frontier := a.frontier
-		r.mu.Unlock()
-		if now != was {
-			r.noteAdmission(r.ctx, id, now)
-		}
-		switch {
-		case !now:
-			r.models.withdraw(id, Notice{Kind: Retracted, Ref: frontier, N: frontier.Seq, Reason: "the author's key was withdrawn"})
-		case was: // an update that counted may not, and the reverse
-			r.models.withdraw(id, Notice{Kind: Retracted, Ref: frontier, Reason: "the author is admitted for other times"})
-			r.models.admit(id)
-		default:
-			r.models.admit(id)
-		}
-	}
+	r.pipe.Retry()
+	r.readmit(ids)
 	r.mu.Lock()
 	clear(r.unknown)
 	r.mu.Unlock()
 	r.askAll()
+}
+
+// readmitAgain is readmit for the authors that wait for it.
+func (r *Replica) readmitAgain() {
+	r.mu.Lock()
+	ids := slices.Collect(maps.Keys(r.again.ids))
+	clear(r.again.ids)
+	r.mu.Unlock()
+	if r.readmit(ids) {
+		r.askAll()
+	}
+}
+
+// readmit brings the models in step with what the keystore says of authors, and
+// reports whether that made a difference.
+func (r *Replica) readmit(ids []keys.NodeID) (moved bool) {
+	sure := r.lookUp(r.ctx, ids)
+	var unsure []keys.NodeID
+	for _, id := range ids {
+		now, ok := sure[id]
+		if !ok {
+			unsure = append(unsure, id)
+			continue
+		}
+		followed, err := r.follow(id, now)
+		if err != nil {
+			r.trouble("read updates of "+id.String(), err)
+			unsure = append(unsure, id)
+		}
+		moved = moved || followed
+	}
+	r.mu.Lock()
+	for _, id := range unsure {
+		r.again.ids[id] = struct{}{}
+	}
+	r.mu.Unlock()
+	r.note(r.ctx, sure)
+	return moved
+}
+
+// follow brings an author in, takes it out, or has other updates of it count, and reports
+// whether it had to.
+func (r *Replica) follow(id keys.NodeID, now standing) (moved bool, err error) {
+	other := false
+	if !now.out {
+		if other, err = r.models.bind(id, now.windows); err != nil {
+			return false, err
+		}
+	}
+	r.mu.Lock()
+	a := r.authors[id]
+	was := a.admitted
+	a.admitted = !now.out
+	frontier := a.frontier
+	r.mu.Unlock()
+	switch {
+	case was && now.out:
+		r.models.withdraw(id, Notice{Kind: Retracted, Ref: frontier, N: frontier.Seq, Reason: "the author's key was withdrawn"})
+	case was && other: // an update that counted may not, and the reverse
+		r.models.withdraw(id, Notice{Kind: Retracted, Ref: frontier, Reason: "the author is admitted for other times"})
+		r.models.admit(id)
+	case !was && !now.out:
+		r.models.admit(id)
+	default:
+		return false, nil
+	}
+	return true, nil
 }

@@ -8,7 +8,9 @@
 // Flow Control for Anti-Entropy Protocols", LADIS 2008), each author's updates in
 // order and without holes.
 //
-// What the state is depends on nothing but the set of updates of admitted authors.
+// What the state is depends on nothing but the set of updates of admitted authors. Of
+// one that the keystore admits for some signed times only, exactly those before its
+// first update outside them count.
 // An update dated beyond now + MaxSkew is stored and passed on at once; its effect
 // waits ("parked") until its time. Whatever is not applied has a state and a reason:
 // see [Replica.Explain].

@@ -134,7 +134,11 @@ func (r *Replica) stateLocked(id keys.NodeID, a *author) (State, string) {
 	if n, earliest := r.models.waits.of(id); n > 0 {
 		return StateParked, fmt.Sprintf("%d updates wait for their time, the first until %s", n, formatTime(earliest))
 	}
-	return StateOK, fmt.Sprintf("%d updates stored", a.frontier.Seq)
+	stored := fmt.Sprintf("%d updates stored", a.frontier.Seq)
+	if b := r.models.bounds.of(id); b.last(a.frontier.Seq) < a.frontier.Seq {
+		stored += fmt.Sprintf(", of which %d count: %s", b.last(a.frontier.Seq), b.why())
+	}
+	return StateOK, stored
 }
 
 func (r *Replica) behindReasonLocked(a *author) string {
@@ -154,11 +158,11 @@ func (r *Replica) explainStored(x Explanation) (Explanation, error) {
 		at := time.Unix(0, int64(e.Time)).UTC()
 		x.Channel, x.Time = e.Channel, &at
 		x.Details = append(x.Details, "hash "+run.Ref(i).Hash.String(), fmt.Sprintf("signed with seq %d", run.Last()))
-		from, windows := r.models.beyond(x.Author)
+		b := r.models.bounds.of(x.Author)
 		switch {
 		case x.State == StateUnknown:
-		case from != 0 && x.Seq >= from:
-			x.State, x.Reason = StateUnknown, fmt.Sprintf("stored, and does not count: from seq %d on it is signed outside the time that the author is admitted for, %v", from, windows)
+		case x.Seq > b.last(x.Seq):
+			x.State, x.Reason = StateUnknown, "stored, and does not count: "+b.why()
 		case r.models.isParked(x.Author, x.Seq, e.Time):
 			x.State, x.Reason = StateParked, "stored; its effect waits until "+formatTime(e.Time)
 		default:

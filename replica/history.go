@@ -25,8 +25,8 @@ const (
 	ByTime Order = 2
 )
 
-// History returns the stored updates of admitted authors behind a clock; nil is the
-// beginning. The effect of some may still be waiting.
+// History returns the stored updates that count, of admitted authors, behind a clock; nil
+// is the beginning. The effect of some may still be waiting.
 func (r *Replica) History(after Clock, o Order) iter.Seq2[Update, error] {
 	switch o {
 	case ByAuthor:
@@ -46,9 +46,10 @@ func (r *Replica) historyByAuthor(after Clock) iter.Seq2[Update, error] {
 				yield(Update{}, err)
 				return
 			}
-			frontier := r.frontier(run.Author()).Seq // a cut may fall into the run
+			// A cut, or the end of the author's windows, may fall into the run.
+			last := r.models.bounds.reach(run, r.frontier(run.Author()).Seq)
 			for i := range run.Entries() {
-				if run.First()+uint64(i) > frontier {
+				if run.First()+uint64(i) > last {
 					break
 				}
 				if !yield(r.update(run, i), nil) {

@@ -17,6 +17,7 @@ import (
 type delivery struct {
 	from    []source
 	offered keys.PublicKey // that came with it, zero if none did
+	epoch   uint64         // of the keystore when it came
 }
 
 // source is where a statement came from.
@@ -88,7 +89,7 @@ func (r *Replica) fly(id keys.NodeID, print [32]byte, from source, starts *keys.
 		return true
 	}
 	if starts != nil {
-		r.inflight[print] = &delivery{[]source{from}, *starts}
+		r.inflight[print] = &delivery{[]source{from}, *starts, r.epoch}
 		r.flying[id]++
 	}
 	return false
@@ -262,6 +263,8 @@ type settlement struct {
 	others   []other                  // verified, and not to append
 	asks     []keys.NodeID
 	outcomes []outcome
+	news     map[keys.NodeID]standing // the authors that nothing was stored of
+	outdated []keys.NodeID            // those of them that the keystore may speak of otherwise by now
 }
 
 // other is a verified statement that moves no frontier: a head, a proof, or a run
@@ -288,7 +291,7 @@ func (r *Replica) settle(batch []verify.Result) {
 		r.local.writing.Lock()
 		defer r.local.writing.Unlock()
 	}
-	s := settlement{ends: make(map[keys.NodeID]wire.Ref)}
+	s := settlement{ends: make(map[keys.NodeID]wire.Ref), news: make(map[keys.NodeID]standing)}
 	r.mu.Lock()
 	for _, res := range batch {
 		s.outcomes = append(s.outcomes, r.decideLocked(&s, res))
@@ -296,12 +299,14 @@ func (r *Replica) settle(batch []verify.Result) {
 	r.mu.Unlock()
 
 	if len(s.runs) > 0 {
+		r.welcome(s.news)
 		if r.storeUntilDone(s.runs...) != nil || r.cutAgain(s.ends) != nil {
 			return // closing
 		}
 		r.stored(s.runs, s.ends)
 		r.models.afterRebuild(updates(s.runs), func() { r.models.applyLocked(s.runs, s.ends) })
 	}
+	r.lookAgain(s.outdated)
 	r.takeAll(s.others)
 	if _, ok := s.ends[r.self]; ok {
 		r.guard.foreignOwn()
@@ -359,7 +364,9 @@ func (r *Replica) decideLocked(s *settlement, res verify.Result) outcome {
 	case verify.Accept:
 		d := r.inflight[o.print]
 		if run, ok := res.Verified.(*wire.Run); ok {
-			o.why = r.acceptLocked(s, run, d)
+			if o.why = r.acceptLocked(s, run, d); o.why == nil {
+				r.meetLocked(s, id, res.Windows, d)
+			}
 			o.refuse = o.why != nil && !errors.Is(o.why, errGap)
 		} else {
 			s.others = append(s.others, other{res.Verified, d.from})
@@ -412,6 +419,26 @@ func (r *Replica) acceptLocked(s *settlement, run *wire.Run, d *delivery) error 
 	s.runs = append(s.runs, run)
 	s.ends[a.id] = run.End()
 	return nil
+}
+
+// meetLocked notes how the keystore spoke of an author that nothing is stored of: nobody
+// else asks it before it changes.
+func (r *Replica) meetLocked(s *settlement, id keys.NodeID, ws keys.Windows, d *delivery) {
+	if _, comes := s.ends[id]; !comes || r.authors[id].frontier.Seq > 0 {
+		return
+	}
+	s.news[id] = standing{windows: ws}
+	if r.cfg.Keystore != nil && (d.epoch != r.epoch || r.cfg.Verify != nil) {
+		s.outdated = append(s.outdated, id)
+	}
+}
+
+// welcome has what windows admit count of new authors, now and after a restart.
+func (r *Replica) welcome(news map[keys.NodeID]standing) {
+	for id, s := range news {
+		r.models.bounds.set(id, bound{windows: s.windows})
+	}
+	r.note(r.ctx, news)
 }
 
 // refIn returns what run says of seq, which is in it or just before it.

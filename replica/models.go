@@ -36,11 +36,11 @@ type models struct {
 	mounts  map[string]Model
 	folded  map[keys.NodeID]*folded // the authors that are in the models
 	out     map[keys.NodeID]bool    // the authors that were withdrawn
-	bounds  map[keys.NodeID]bound   // the authors that are admitted for some times only
 	newest  uint64                  // the newest time of a folded update
 	due     parkedHeap
 	changed chan struct{} // a parked update may be due earlier than thought
 
+	bounds   bounds
 	rebuilds rebuilds
 	waits    waits
 	backlog  backlog
@@ -80,7 +80,6 @@ func (m *models) init(r *Replica) {
 	m.mounts = make(map[string]Model)
 	m.folded = make(map[keys.NodeID]*folded)
 	m.out = make(map[keys.NodeID]bool)
-	m.bounds = make(map[keys.NodeID]bound)
 	m.changed = make(chan struct{}, 1)
 	m.rebuilds.wake = make(chan struct{}, 1)
 }
@@ -98,7 +97,7 @@ func (r *Replica) Mount(channel string, model Model) (unmount func(), err error)
 		return nil, fmt.Errorf("replica: mount: channel %q has a model already", channel)
 	}
 	model.Reset()
-	if err := m.replayLocked(map[string]Model{channel: model}); err != nil {
+	if _, err := m.replayLocked(map[string]Model{channel: model}); err != nil {
 		return nil, fmt.Errorf("replica: mount channel %q: %w", channel, err)
 	}
 	rebuilt(model)
@@ -114,12 +113,15 @@ func (r *Replica) Mount(channel string, model Model) (unmount func(), err error)
 }
 
 // replayLocked folds everything that counts now into the given models, as far as it
-// can be read.
-func (m *models) replayLocked(mounts map[string]Model) (short error) {
+// can be read, and returns how many updates that is, in all channels.
+func (m *models) replayLocked(mounts map[string]Model) (n uint64, short error) {
 	for id, f := range m.folded {
 		err := m.r.eachEntry(id, 0, f.seq, func(run *wire.Run, i int) {
-			model := mounts[run.Entries()[i].Channel]
-			if model != nil && !f.holds(run.First()+uint64(i), run.Entries()[i].Time) {
+			if f.holds(run.First()+uint64(i), run.Entries()[i].Time) {
+				return
+			}
+			n++
+			if model := mounts[run.Entries()[i].Channel]; model != nil {
 				m.foldLocked(model, run, i, true)
 			}
 		})
@@ -127,7 +129,7 @@ func (m *models) replayLocked(mounts map[string]Model) (short error) {
 			short = errors.Join(short, err)
 		}
 	}
-	return short
+	return n, short
 }
 
 // holds reports whether the author's update of that seq and time is parked.
@@ -170,7 +172,7 @@ func (r *Replica) update(run *wire.Run, i int) Update {
 }
 
 // apply folds runs that have just been stored, in order, each author's up to its
-// frontier: the run that a cut falls into goes on behind it.
+// frontier and within its windows: the run that either ends in goes on behind it.
 func (m *models) apply(runs []*wire.Run, ends map[keys.NodeID]wire.Ref) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -180,8 +182,8 @@ func (m *models) apply(runs []*wire.Run, ends map[keys.NodeID]wire.Ref) {
 func (m *models) applyLocked(runs []*wire.Run, ends map[keys.NodeID]wire.Ref) {
 	limit := m.limit()
 	for _, run := range runs {
-		end := ends[run.Author()].Seq
-		if m.out[run.Author()] || m.boundLocked(run) != 0 {
+		end := m.bounds.reach(run, ends[run.Author()].Seq)
+		if m.out[run.Author()] {
 			continue
 		}
 		f := m.folded[run.Author()]
@@ -189,9 +191,9 @@ func (m *models) applyLocked(runs []*wire.Run, ends map[keys.NodeID]wire.Ref) {
 			f = &folded{}
 			m.folded[run.Author()] = f
 		}
-		if run.First() > f.seq+1 { // stored while the author was being admitted again
+		if before := min(run.First()-1, end); before > f.seq { // stored while the author was being admitted again
 			missed := f.seq
-			f.seq = run.First() - 1
+			f.seq = before
 			m.foldStoredLocked(f, run.Author(), missed, f.seq, 0, limit)
 		}
 		for i := range run.Entries() {
@@ -401,10 +403,11 @@ func (m *models) catchUp(id keys.NodeID) error {
 	if m.folded[id] != nil {
 		return nil
 	}
-	f := &folded{seq: frontier.Seq}
-	if from := m.bounds[id].from; from != 0 {
-		f.seq = min(f.seq, from-1)
+	last, err := m.reachStoredLocked(id, frontier.Seq)
+	if err != nil {
+		return err
 	}
+	f := &folded{seq: last}
 	m.folded[id] = f
 	limit := m.limit()
 	due := m.rebuilds.status() != nil // it may be to take this author out, and will fold it

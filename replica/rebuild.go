@@ -107,7 +107,7 @@ func (m *models) rebuild() map[keys.NodeID]Notice {
 	for _, model := range m.mounts {
 		model.Reset()
 	}
-	err := m.replayLocked(m.mounts)
+	n, err := m.replayLocked(m.mounts)
 	for _, model := range m.mounts {
 		rebuilt(model)
 	}
@@ -115,6 +115,7 @@ func (m *models) rebuild() map[keys.NodeID]Notice {
 	defer b.mu.Unlock()
 	b.running, b.took = false, time.Since(began)
 	if err == nil {
+		m.r.counts.applied.Store(n)
 		b.since = m.r.now() // of what came meanwhile
 		return notices
 	}

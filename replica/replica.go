@@ -152,6 +152,10 @@ type Replica struct {
 	lanes    map[*lane]struct{}
 	words    words
 	current  bool
+
+	epoch     uint64 // counts the changes of the keystore
+	again     again
+	standings standings
 }
 
 // author is what a replica knows of one author whose key it has verified.
@@ -197,6 +201,9 @@ func Open(ctx context.Context, cfg Config) (*Replica, error) {
 		lanes:    make(map[*lane]struct{}),
 		refused:  refusals{origins: make(map[string]*ring)},
 		words:    words{make(map[keys.NodeID]struct{}), make(map[keys.NodeID]struct{})},
+
+		again:     again{make(map[keys.NodeID]struct{}), make(chan struct{}, 1)},
+		standings: standings{make(chan struct{}, 1), make(map[keys.NodeID]standing)},
 	}
 	r.models.init(r)
 	r.recent.init()
@@ -226,13 +233,13 @@ func Open(ctx context.Context, cfg Config) (*Replica, error) {
 		r.tasks.Go(r.local.loop)
 		r.tasks.Go(r.signHeads)
 	}
-	if notifies {
+	if cfg.Keystore != nil {
 		r.tasks.Go(func() { r.followKeystore(notifier, changed) })
 	}
 	return r, nil
 }
 
-// load reads frontiers, keys, proofs and heads from the store.
+// load reads frontiers, keys, admissions, proofs and heads from the store.
 func (r *Replica) load(ctx context.Context) error {
 	for ref, err := range r.store.Frontiers(r.cfg.Topic) {
 		if err != nil {
@@ -244,12 +251,8 @@ func (r *Replica) load(ctx context.Context) error {
 		}
 		r.authors[ref.Author] = &author{id: ref.Author, key: key, frontier: ref}
 	}
-	out := make(map[keys.NodeID]bool) // not admitted, as the keystore said last
-	for rec, err := range r.store.Records(r.cfg.Topic, recordOut) {
-		if err != nil {
-			return fmt.Errorf("replica: open topic %q: admissions: %w", r.cfg.Topic, err)
-		}
-		out[rec.Author] = true
+	if err := r.loadStandings(); err != nil {
+		return fmt.Errorf("replica: open topic %q: admissions: %w", r.cfg.Topic, err)
 	}
 	if err := r.loadProofs(ctx); err != nil {
 		return fmt.Errorf("replica: open topic %q: fork proofs: %w", r.cfg.Topic, err)
@@ -257,22 +260,8 @@ func (r *Replica) load(ctx context.Context) error {
 	if err := r.loadHeads(); err != nil {
 		return fmt.Errorf("replica: open topic %q: heads: %w", r.cfg.Topic, err)
 	}
-	for _, a := range r.authors {
-		var windows keys.Windows
-		was := !out[a.id]
-		var sure bool
-		a.admitted, windows, sure = r.lookupAdmitted(ctx, a.id, was)
-		if sure && a.admitted != was {
-			r.noteAdmission(ctx, a.id, a.admitted)
-		}
-		if a.admitted {
-			if _, err := r.models.bind(a.id, windows); err != nil {
-				return fmt.Errorf("replica: open topic %q: %w", r.cfg.Topic, err)
-			}
-			if err := r.models.catchUp(a.id); err != nil {
-				return fmt.Errorf("replica: open topic %q: %w", r.cfg.Topic, err)
-			}
-		}
+	if err := r.admitStored(ctx); err != nil {
+		return fmt.Errorf("replica: open topic %q: %w", r.cfg.Topic, err)
 	}
 	return nil
 }

@@ -29,6 +29,7 @@ type Result struct {
 	Verdict    Verdict         // Accept, Reject, or Unavailable with ErrDropped
 	Err        error           // why; nil if and only if Accept
 	Tag        any             // as submitted
+	Windows    keys.Windows    // that the author is admitted for, if Accept; see Request.Within
 }
 
 // Config bounds a Pipeline. Its zero value works.
@@ -113,6 +114,9 @@ func (it *item) result(v Verdict, err error) Result {
 	res := Result{Unverified: it.req.Statement, Verdict: v, Err: err, Tag: it.tag}
 	if v == Accept {
 		res.Verified = *it.req.checked.Load()
+		if ws := it.req.windows.Load(); ws != nil {
+			res.Windows = *ws
+		}
 	}
 	return res
 }

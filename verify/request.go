@@ -65,6 +65,7 @@ type Request struct {
 	pipeline atomic.Pointer[Pipeline]
 	checking atomic.Int32
 	checked  atomic.Pointer[wire.Statement]
+	windows  atomic.Pointer[keys.Windows]
 }
 
 // NewRequest makes a request for one Submit.
@@ -94,6 +95,10 @@ func (r *Request) Check(k keys.PublicKey) error {
 	return nil
 }
 
+// Within notes the times that the author is admitted for, which come back in the Result.
+// A Func that knows of any calls it before it accepts.
+func (r *Request) Within(ws keys.Windows) { r.windows.Store(&ws) }
+
 // Func answers requests. It calls done once, before or after it returns, from any
 // goroutine; later calls are ignored, and so are those after ctx has ended. ctx ends
 // when Config.Silence is over or the pipeline closes, and a Func must return then. A
@@ -103,7 +108,7 @@ type Func func(ctx context.Context, r *Request, done func(Verdict, error))
 // Admitted accepts the statements of authors that ks admits. An id that ks does not know is
 // rejected. Any other error is Unavailable, and so is a key that does not hash to the
 // id: that is the keystore's fault, and heals when the keystore does. A statement that
-// reaches beyond the times of a keys.Windowed keystore is rejected whole (see Outside).
+// begins outside the times of a keys.Windowed keystore is rejected (see Outside).
 func Admitted(ks keys.Keystore) Func {
 	return func(ctx context.Context, r *Request, done func(Verdict, error)) {
 		a, err := keys.LookupAdmission(ctx, ks, r.Statement.Author())
@@ -118,7 +123,10 @@ func Admitted(ks keys.Keystore) Func {
 					v, err = Unavailable, fmt.Errorf("%w: %w", ErrKeystore, err)
 				}
 				if v == Accept {
-					v, err = inWindows(*r.checked.Load(), a.Windows)
+					r.Within(a.Windows)
+					if err = Outside(*r.checked.Load(), a.Windows); err != nil {
+						v = Reject
+					}
 				}
 				done(v, err)
 			})

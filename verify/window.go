@@ -8,53 +8,34 @@ import (
 	"github.com/hearsaynet/hearsay/replica/wire"
 )
 
-func inWindows(s wire.Statement, ws keys.Windows) (Verdict, error) {
-	if err := Outside(s, ws); err != nil {
-		return Reject, err
-	}
-	return Accept, nil
-}
-
-// Outside returns an error that wraps ErrOutsideWindow and says which signed time of s
-// lies outside ws: the time of any update of a run, that of any header of a proof, when
-// a head was issued. A proof that two admissible runs contradict each other lies inside
-// with them; one that needs another time proves nothing about what counts.
+// Outside returns an error that wraps ErrOutsideWindow when s begins outside ws: a run
+// with the time of its first update, a head with when it was issued. Of a run that
+// begins within them more may lie outside (see FirstOutside): where runs begin and end is
+// not the author's word alone, since who passes them on may join and cut them. A proof
+// lies nowhere: it says that the author's key has signed two histories, whenever.
 func Outside(s wire.Statement, ws keys.Windows) error {
-	if len(ws) == 0 {
-		return nil
-	}
 	switch s := s.(type) {
 	case *wire.Run:
-		for i, e := range s.Entries() {
-			if !ws.Admit(e.Time) {
-				return outside(fmt.Sprintf("update %d", s.First()+uint64(i)), e.Time, ws)
-			}
+		if at := s.Entries()[0].Time; !ws.Admit(at) {
+			return outside(fmt.Sprintf("update %d", s.First()), at, ws)
 		}
-		return nil
 	case *wire.Head:
 		if !ws.Admit(s.Issued()) {
 			return outside("a head", s.Issued(), ws)
 		}
-		return nil
-	case *wire.Proof:
-		return outsideProof(s, ws)
-	}
-	return fmt.Errorf("%w: %T has no signed time", ErrOutsideWindow, s)
-}
-
-func outsideProof(p *wire.Proof, ws keys.Windows) error {
-	for _, chain := range p.Chains() {
-		for _, encoded := range chain.Headers() {
-			h, err := wire.ParseHeader(encoded)
-			if err != nil {
-				return fmt.Errorf("%w: %w", ErrOutsideWindow, err)
-			}
-			if !ws.Admit(h.Time) {
-				return outside(fmt.Sprintf("a fork's update %d", h.Seq), h.Time, ws)
-			}
-		}
 	}
 	return nil
+}
+
+// FirstOutside returns the seq of the first update of r whose signed time lies outside ws,
+// 0 if there is none. Of an author, exactly the updates before the first such one count.
+func FirstOutside(r *wire.Run, ws keys.Windows) uint64 {
+	for i, e := range r.Entries() {
+		if !ws.Admit(e.Time) {
+			return r.First() + uint64(i)
+		}
+	}
+	return 0
 }
 
 func outside(what string, ns uint64, ws keys.Windows) error {

@@ -23,7 +23,7 @@ func (f forTimes) LookupAdmission(ctx context.Context, id keys.NodeID) (keys.Adm
 }
 
 // TestWindows judges statements by what their author signed. Its runs are dated seq-1
-// nanoseconds, so all lie within the second 0.
+// nanoseconds, so all lie within the second 0. A fork is one whatever the times.
 func TestWindows(t *testing.T) {
 	second := func(s int64) time.Time { return time.Unix(s, 0) }
 	for _, tt := range []struct {
@@ -43,37 +43,50 @@ func TestWindows(t *testing.T) {
 			submit(t, p, a.forks(2), nil)
 			submit(t, p, a.run(3, 10), nil)
 			submit(t, p, a.says(7), nil)
-			for _, seq := range []uint64{1, 1, 3} {
-				if tt.in {
-					want(t, <-p.Results(), verify.Accept, seq, nil)
-				} else {
-					want(t, <-p.Results(), verify.Reject, seq, verify.ErrOutsideWindow)
+			want(t, <-p.Results(), verify.Accept, 1, nil)
+			for _, seq := range []uint64{1, 3} {
+				res := <-p.Results()
+				if !tt.in {
+					want(t, res, verify.Reject, seq, verify.ErrOutsideWindow)
+					continue
+				}
+				want(t, res, verify.Accept, seq, nil)
+				if !res.Windows.Equal(tt.ws) {
+					t.Errorf("the windows are %v, want %v", res.Windows, tt.ws)
 				}
 			}
 		})
 	}
 }
 
-// TestWindowOfEveryEntry has one update of a run outside: the run is refused whole.
-func TestWindowOfEveryEntry(t *testing.T) {
+// TestWindowOfTheFirst: a run is judged by its first update, since who passes runs on
+// may have joined two, or cut one.
+func TestWindowOfTheFirst(t *testing.T) {
 	a := newAuthor(t, 1)
-	a.head.Seq = 0
-	inside := a.runAfter(a.head, 1, 10)
 	ws := keys.Windows{{Before: time.Unix(100, 0)}}
-	if err := verify.Outside(inside, ws); err != nil {
-		t.Error(err)
+	straddles := a.datedRun(t, 99e9, 100e9, 101e9, 100e9)
+	if err := verify.Outside(straddles, ws); err != nil {
+		t.Errorf("Outside = %v; the first update lies inside", err)
 	}
-	late := a.datedRun(t, 99e9, 100e9, 101e9)
-	err := verify.Outside(late, ws)
+	if from := verify.FirstOutside(straddles, ws); from != 3 {
+		t.Errorf("the first update outside is %d, want 3", from)
+	}
+	if from := verify.FirstOutside(straddles, nil); from != 0 {
+		t.Errorf("update %d lies outside no windows at all", from)
+	}
+	rest := straddles.CutFront(2)
+	err := verify.Outside(rest, ws)
 	if err == nil || !strings.Contains(err.Error(), "update 3 says 1970-01-01T00:01:41Z, admitted until 1970-01-01T00:01:40Z") {
 		t.Errorf("Outside = %v; want it to name update 3, its time and the window", err)
 	}
 	p := verify.New(verify.Admitted(forTimes{keys.NewMemory(a.key), ws}), verify.Config{})
 	defer p.Close()
-	submit(t, p, parse(t, late.Body()), nil)
-	want(t, <-p.Results(), verify.Reject, 1, verify.ErrOutsideWindow)
-	submit(t, p, parse(t, a.datedRun(t, 99e9, 100e9).Body()), nil)
+	submit(t, p, parse(t, straddles.Body()), nil)
 	want(t, <-p.Results(), verify.Accept, 1, nil)
+	submit(t, p, parse(t, rest.Body()), nil)
+	want(t, <-p.Results(), verify.Reject, 3, verify.ErrOutsideWindow)
+	submit(t, p, parse(t, straddles.CutFront(3).Body()), nil)
+	want(t, <-p.Results(), verify.Accept, 4, nil)
 	submit(t, p, a.says(101e9), nil)
 	want(t, <-p.Results(), verify.Reject, 0, verify.ErrOutsideWindow)
 	submit(t, p, a.says(100e9), nil)
