@@ -3,6 +3,7 @@ package replica
 import (
 	"context"
 	"crypto/sha256"
+	"encoding/binary"
 	"math/rand/v2"
 	"slices"
 	"sync"
@@ -319,6 +320,7 @@ func (r *Replica) signHeads() {
 	var last, moved time.Time
 	var next time.Duration
 	var told, seen wire.Ref
+	jitter := rand.New(rand.NewPCG(binary.BigEndian.Uint64(r.self[2:]), uint64(r.now().UnixNano())))
 	for {
 		select {
 		case <-r.ctx.Done():
@@ -341,7 +343,7 @@ func (r *Replica) signHeads() {
 			continue
 		}
 		told, last = frontier, now
-		next = interval*4/5 + rand.N(interval*2/5) // so that a fleet does not speak at once
+		next = interval*4/5 + time.Duration(jitter.Int64N(int64(interval*2/5))) // so that a fleet does not speak at once
 	}
 }
 

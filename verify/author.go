@@ -36,10 +36,9 @@ func newAuthor(cfg Config) *author {
 	return &author{
 		wake: make(chan struct{}, 1),
 		backoff: backoff.ExponentialBackOff{
-			InitialInterval:     cfg.BackoffInitial,
-			RandomizationFactor: 0.5,
-			Multiplier:          2,
-			MaxInterval:         cfg.BackoffMax,
+			InitialInterval: cfg.BackoffInitial,
+			Multiplier:      2,
+			MaxInterval:     cfg.BackoffMax,
 		},
 	}
 }
@@ -112,7 +111,7 @@ func (p *Pipeline) wait(a *author, err error) bool {
 	a.turn(err)
 	a.attempts++
 	fits := !p.closed && p.parkLocked(a)
-	pause := a.backoff.NextBackOff()
+	pause := time.Duration(float64(a.backoff.NextBackOff()) * (0.5 + p.cfg.Jitter())) // of many nodes, not all at once
 	p.mu.Unlock()
 	if !fits {
 		return false

@@ -3,6 +3,7 @@ package verify
 import (
 	"context"
 	"errors"
+	"math/rand/v2"
 	"runtime"
 	"slices"
 	"sync"
@@ -48,6 +49,9 @@ type Config struct {
 	Silence        time.Duration // a Func's time to answer; default 30 s
 	BackoffInitial time.Duration // before the first retry, give or take half; default 250 ms
 	BackoffMax     time.Duration // default 30 s
+	// Jitter gives numbers in [0, 1) that spread the retries of many nodes over time. It may
+	// be called by several goroutines at once. Default rand.Float64.
+	Jitter func() float64
 }
 
 func (c *Config) setDefaults() {
@@ -60,6 +64,9 @@ func (c *Config) setDefaults() {
 	set(&c.Silence, defaultSilence)
 	set(&c.BackoffInitial, defaultBackoffInitial)
 	set(&c.BackoffMax, defaultBackoffMax)
+	if c.Jitter == nil {
+		c.Jitter = rand.Float64
+	}
 }
 
 func set[T int | int64 | time.Duration](v *T, def T) {

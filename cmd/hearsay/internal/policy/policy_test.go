@@ -28,6 +28,7 @@ var floors = []struct {
 	{"replica/link", 5}, {"replica/model/…", 5},
 	{"replica/relay", 6}, {"replica/gossip", 6}, {"replica/scuttlebutt", 6},
 	{"replica/node", 7}, {"fuzz/…", 7}, {"fuzz/fuzztest", 1},
+	{"fuzz/sim", 8}, // a command
 	{"cmd/hearsay", 8}, {"cmd/hearsay/…", 8},
 }
 

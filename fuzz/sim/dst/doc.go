@@ -1,0 +1,18 @@
+// Package dst is a deterministic simulation test of replicas.
+//
+// A [Plan] is made of a seed: honest nodes and what joins them, hostile authors, and what
+// happens when: changes, crashes, partitions, keystores that fail, clocks that are wrong,
+// members that come and go, forks, forgeries. [Run] plays it with real replicas in the
+// virtual time of a testing/synctest bubble. The network between them is simulated frame
+// by frame, one frame at a time, and what goes wrong with a frame depends on the seed and
+// on what the frame is, not on when it came: so a plan replays, and a part of it does too.
+//
+// While it plays, each frame that leaves an honest node, each write to a disk and each
+// update that reaches a model is checked. Then the faults end, and every honest node must
+// come to the state that an independent oracle computes from what was signed: see
+// check.go for the list.
+//
+// What is not exact: the order of what a replica does at one instant of virtual time is
+// the Go scheduler's. Frames that are written at one instant are put into one order, and
+// nothing else is known to show; the pauses before a keystore is asked again are jittered.
+package dst

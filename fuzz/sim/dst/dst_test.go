@@ -1,0 +1,22 @@
+package dst_test
+
+import (
+	"testing"
+
+	"github.com/hearsaynet/hearsay/fuzz/sim/dst"
+)
+
+// TestSeeds plays the plans of some hundred seeds.
+func TestSeeds(t *testing.T) {
+	const batches, size = 10, 30
+	for b := range uint64(batches) {
+		t.Run("", func(t *testing.T) {
+			t.Parallel()
+			for seed := b * size; seed < (b+1)*size; seed++ {
+				if r := dst.Run(t, dst.NewPlan(seed), dst.Options{}); r.Failure != nil {
+					t.Errorf("%v\nsee it again: go run ./fuzz/sim -n 1 -trace -seed %d", r.Failure, seed)
+				}
+			}
+		})
+	}
+}

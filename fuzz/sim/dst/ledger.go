@@ -1,0 +1,60 @@
+package dst
+
+import (
+	"sync"
+
+	"github.com/hearsaynet/hearsay/keys"
+	"github.com/hearsaynet/hearsay/replica"
+	"github.com/hearsaynet/hearsay/replica/wire"
+)
+
+// ledgerChannel is where the ledger is mounted, besides a kv.Map on its own channel.
+const ledgerChannel = "ledger"
+
+// ledger is a model that keeps what it was given, and complains.
+type ledger struct {
+	limit func() uint64 // the newest date that may have an effect
+	fail  func(rule, format string, args ...any)
+	known func(replica.Update) bool // it was signed by its author, with this content
+
+	mu   sync.Mutex // guards seen
+	seen map[keys.NodeID]map[uint64]wire.Hash
+}
+
+// ApplyUpdate implements replica.Model.
+func (l *ledger) ApplyUpdate(u replica.Update) (bool, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if _, twice := l.seen[u.Author][u.Seq]; twice {
+		l.fail("applied once", "update %d of %v came to the model twice", u.Seq, u.Author)
+	}
+	if u.Time > l.limit() {
+		l.fail("parked", "update %d of %v had its effect before its time", u.Seq, u.Author)
+	}
+	if !l.known(u) {
+		l.fail("authentic", "update %d of %v is not what its author signed", u.Seq, u.Author)
+	}
+	if l.seen[u.Author] == nil {
+		l.seen[u.Author] = make(map[uint64]wire.Hash)
+	}
+	l.seen[u.Author][u.Seq] = u.Hash
+	return true, nil
+}
+
+// Reset implements replica.Model.
+func (l *ledger) Reset() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.seen = make(map[keys.NodeID]map[uint64]wire.Hash)
+}
+
+// of returns what an author's updates are.
+func (l *ledger) of(id keys.NodeID) map[uint64]wire.Hash {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	out := make(map[uint64]wire.Hash, len(l.seen[id]))
+	for seq, h := range l.seen[id] {
+		out[seq] = h
+	}
+	return out
+}

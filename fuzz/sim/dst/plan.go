@@ -1,0 +1,309 @@
+package dst
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+)
+
+// Plan is what is simulated. It follows from its seed alone.
+type Plan struct {
+	Seed    uint64
+	Nodes   []Node
+	Links   []Link
+	Rogues  int   // authors whose keys are in the attacker's hands
+	Open    bool  // every author counts whose key hashes to its id; else a keystore admits
+	Lists   bool  // the keystores can name whom they admit
+	Outside []int // authors, by number, that are not admitted at the start
+	Ops     []Op
+}
+
+// Node is an honest node.
+type Node struct {
+	Author bool          // it writes; else it reads and passes on
+	Skew   time.Duration // its clock is ahead by that much
+	Gone   bool          // it is left out: see Plan.Without
+}
+
+// Link joins two nodes.
+type Link struct {
+	A, B int
+	// Hostile: who carries the frames drops, repeats, reorders and alters some. The links
+	// that are not join all nodes.
+	Hostile bool
+}
+
+// Kind is what an Op does.
+type Kind string
+
+// The kinds of ops, and what their fields mean.
+const (
+	Write     Kind = "write"      // Node writes N changes
+	Crash     Kind = "crash"      // Node stops, for For
+	CrashAt   Kind = "crash-at"   // Node stops in the Nth write to its disk from now, before it is durable or, with Alt, after
+	Restore   Kind = "restore"    // Node stops and comes back with its disk as it was N writes ago
+	Cut       Kind = "cut"        // Link is down, for For
+	Stall     Kind = "stall"      // Link carries nothing, for For
+	Outage    Kind = "outage"     // Node's keystore fails, for For; with Alt nobody says when it is back
+	Hang      Kind = "hang"       // Node's keystore does not answer, for For
+	WrongKey  Kind = "wrong-key"  // Node's keystore answers with another's key, for For
+	Skew      Kind = "skew"       // Node's clock is ahead by For from now on
+	Withdraw  Kind = "withdraw"   // Author is not admitted any more
+	Admit     Kind = "admit"      // Author is admitted
+	Publish   Kind = "publish"    // the rogue Author signs N updates, dated For from now, and shows them to Node
+	Fork      Kind = "fork"       // the rogue Author signs a second history and shows it to Node
+	Gap       Kind = "gap"        // the rogue Author signs two runs and shows only the second to Node
+	BadCopy   Kind = "bad-copy"   // Node is shown Author's newest run with a wrong signature
+	Forge     Kind = "forge"      // Node is shown a run in Author's name that it never signed, of the Nth kind
+	Replay    Kind = "replay"     // Node is shown again what Author signed
+	LieDigest Kind = "lie-digest" // Node is told of histories that do not exist
+)
+
+// Op is one thing that happens.
+type Op struct {
+	At     time.Duration
+	Kind   Kind
+	Node   int
+	Link   int
+	Author int // honest nodes' first, by number of node, then rogues
+	N      int
+	For    time.Duration
+	Alt    bool
+	Salt   uint64 // chance within the op
+}
+
+func (o Op) String() string {
+	s := fmt.Sprintf("%v %s", o.At.Round(time.Millisecond), o.Kind)
+	switch o.Kind {
+	case Cut, Stall:
+		return s + fmt.Sprintf(" link %d for %v", o.Link, o.For)
+	case Withdraw, Admit:
+		return s + fmt.Sprintf(" author %d", o.Author)
+	case Write, Crash, CrashAt, Restore, Outage, Hang, WrongKey, Skew:
+		s += fmt.Sprintf(" node %d", o.Node)
+	default:
+		s += fmt.Sprintf(" author %d to node %d", o.Author, o.Node)
+	}
+	if o.N != 0 {
+		s += fmt.Sprintf(" n=%d", o.N)
+	}
+	if o.For != 0 {
+		s += fmt.Sprintf(" for=%v", o.For)
+	}
+	if o.Alt {
+		s += " alt"
+	}
+	return s
+}
+
+// String lists the plan, an op a line, with the numbers that Keep takes.
+func (p Plan) String() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "seed %d: %d rogue authors", p.Seed, p.Rogues)
+	if p.Open {
+		b.WriteString(", open to everybody")
+	} else {
+		fmt.Fprintf(&b, ", keystores (listing: %v), at first without %v", p.Lists, p.Outside)
+	}
+	b.WriteByte('\n')
+	for i, n := range p.Nodes {
+		if !n.Gone {
+			fmt.Fprintf(&b, "  node %d: writes %v, its clock is ahead by %v\n", i, n.Author, n.Skew)
+		}
+	}
+	for i, l := range p.Links {
+		if !p.Nodes[l.A].Gone && !p.Nodes[l.B].Gone {
+			fmt.Fprintf(&b, "  link %d: %d–%d, hostile %v\n", i, l.A, l.B, l.Hostile)
+		}
+	}
+	for i, o := range p.Ops {
+		if o.Kind != "" {
+			fmt.Fprintf(&b, "  op %d: %v\n", i, o)
+		}
+	}
+	return b.String()
+}
+
+// Keep drops all ops but those with the given numbers, which stay as they are.
+func (p Plan) Keep(numbers []int) Plan {
+	ops := make([]Op, len(p.Ops))
+	for i, o := range p.Ops {
+		if slices.Contains(numbers, i) {
+			ops[i] = o
+		}
+	}
+	p.Ops = ops
+	return p
+}
+
+// Without leaves a node out, and what happens to it. It is not ok when it was out before,
+// or when the others would not all be joined any more.
+func (p Plan) Without(node int) (less Plan, ok bool) {
+	if p.Nodes[node].Gone {
+		return p, false
+	}
+	p.Nodes = slices.Clone(p.Nodes)
+	p.Nodes[node].Gone = true
+	return p, p.joined()
+}
+
+// joined reports whether the links that are not hostile join all nodes that there are.
+func (p *Plan) joined() bool {
+	first := slices.IndexFunc(p.Nodes, func(n Node) bool { return !n.Gone })
+	if first < 0 {
+		return false
+	}
+	reached := map[int]bool{first: true}
+	for range p.Nodes {
+		for _, l := range p.Links {
+			if !l.Hostile && !p.Nodes[l.A].Gone && !p.Nodes[l.B].Gone && (reached[l.A] || reached[l.B]) {
+				reached[l.A], reached[l.B] = true, true
+			}
+		}
+	}
+	for i, n := range p.Nodes {
+		if !n.Gone && !reached[i] {
+			return false
+		}
+	}
+	return true
+}
+
+// Kept returns the numbers of the ops that are left.
+func (p Plan) Kept() (numbers []int) {
+	for i, o := range p.Ops {
+		if o.Kind != "" {
+			numbers = append(numbers, i)
+		}
+	}
+	return numbers
+}
+
+// chaos is how long things go wrong.
+const chaos = 2 * time.Minute
+
+// NewPlan makes the plan of a seed.
+func NewPlan(seed uint64) Plan {
+	d := newDice(seed, 1)
+	p := Plan{Seed: seed, Open: d.in(25), Lists: d.in(50), Rogues: d.between(0, 2)}
+	for range d.between(2, 5) {
+		n := Node{Author: d.in(75)}
+		if d.in(20) {
+			n.Skew = time.Duration(d.between(-300, 300)) * time.Second
+		}
+		p.Nodes = append(p.Nodes, n)
+	}
+	p.Nodes[0].Author = true
+	for i := 1; i < len(p.Nodes); i++ {
+		p.Links = append(p.Links, Link{A: d.IntN(i), B: i})
+	}
+	for range d.between(0, 2) {
+		if a, b := d.IntN(len(p.Nodes)), d.IntN(len(p.Nodes)); a != b {
+			p.Links = append(p.Links, Link{A: min(a, b), B: max(a, b), Hostile: d.in(70)})
+		}
+	}
+	if !p.Open && d.in(30) {
+		p.Outside = append(p.Outside, d.IntN(p.authors()))
+	}
+	for range d.between(5, 40) {
+		p.Ops = append(p.Ops, p.op(d))
+	}
+	slices.SortStableFunc(p.Ops, func(a, b Op) int { return int(a.At - b.At) })
+	return p
+}
+
+// authors is how many there are, as they are numbered: readers have a number and no key.
+func (p *Plan) authors() int { return len(p.Nodes) + p.Rogues }
+
+// odds says how often an op is of a kind.
+var odds = []struct {
+	kind  Kind
+	times int
+	needs func(*Plan) bool
+}{
+	{Write, 40, nil},
+	{Crash, 4, nil},
+	{CrashAt, 6, nil},
+	{Restore, 3, nil},
+	{Cut, 6, nil},
+	{Stall, 3, nil},
+	{Outage, 5, keystores},
+	{Hang, 2, keystores},
+	{WrongKey, 1, keystores},
+	{Skew, 3, nil},
+	{Withdraw, 4, keystores},
+	{Admit, 5, keystores},
+	{Publish, 14, rogues},
+	{Fork, 7, rogues},
+	{Gap, 3, rogues},
+	{BadCopy, 5, nil},
+	{Forge, 4, nil},
+	{Replay, 2, nil},
+	{LieDigest, 2, nil},
+}
+
+func keystores(p *Plan) bool { return !p.Open }
+func rogues(p *Plan) bool    { return p.Rogues > 0 }
+
+func (p *Plan) op(d dice) Op {
+	total := 0
+	for _, o := range odds {
+		total += o.times
+	}
+	o := Op{At: time.Duration(d.Int64N(int64(chaos))), Salt: d.Uint64(), Alt: d.in(50)}
+	for o.Kind == "" {
+		n := d.IntN(total)
+		for _, k := range odds {
+			if n -= k.times; n < 0 {
+				if k.needs == nil || k.needs(p) {
+					o.Kind = k.kind
+				}
+				break
+			}
+		}
+	}
+	p.fill(&o, d)
+	return o
+}
+
+func (p *Plan) fill(o *Op, d dice) {
+	o.Node, o.Author = d.IntN(len(p.Nodes)), d.IntN(p.authors())
+	o.Link = d.IntN(len(p.Links))
+	o.N = d.between(1, 4)
+	o.For = time.Duration(d.between(1, 60)) * time.Second
+	switch o.Kind {
+	case CrashAt:
+		o.For = time.Duration(d.between(1, 15)) * time.Second
+	case Restore:
+		o.N = d.between(1, 12)
+	case Publish, Fork, Gap:
+		o.Author = len(p.Nodes) + d.IntN(p.Rogues)
+		o.For = when(d)
+	case Skew:
+		o.For = time.Duration(d.between(-600, 600)) * time.Second
+		if d.in(50) {
+			o.For = 0
+		}
+	case Forge:
+		o.N = d.IntN(forgeries)
+	}
+}
+
+// when is how a rogue dates its updates.
+func when(d dice) time.Duration {
+	switch d.IntN(6) {
+	case 0:
+		return -time.Duration(d.between(1, 3600)) * time.Second
+	case 1:
+		return time.Duration(d.between(60, 400)) * time.Second // parked, and due before the end
+	case 2:
+		return time.Duration(d.between(1, 10)) * 24 * time.Hour // parked for good
+	case 3:
+		return tie
+	}
+	return 0
+}
+
+// tie is the date of an update that is dated as another author's newest.
+const tie time.Duration = 1
