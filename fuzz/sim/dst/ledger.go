@@ -1,6 +1,7 @@
 package dst
 
 import (
+	"maps"
 	"sync"
 
 	"github.com/hearsaynet/hearsay/keys"
@@ -53,8 +54,6 @@ func (l *ledger) of(id keys.NodeID) map[uint64]wire.Hash {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	out := make(map[uint64]wire.Hash, len(l.seen[id]))
-	for seq, h := range l.seen[id] {
-		out[seq] = h
-	}
+	maps.Copy(out, l.seen[id])
 	return out
 }
