@@ -1,7 +1,9 @@
 package main
 
 import (
+	"context"
 	"fmt"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -14,7 +16,8 @@ func newFsckCmd(a *app) *cobra.Command {
 		Use:   "fsck",
 		Short: "Check everything in the store",
 		Long: `Checks every checksum, hash, signature and index of a store that no node has open, prints
-each place where something is wrong, and exits 1 if there is one.`,
+each place where something is wrong, and exits 1 if there is one. It also looks at the key, at
+what "hearsay trust" has admitted, and at the other sources of admitted keys, which it names.`,
 		Args: takes(0, 0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			faults := 0
@@ -24,6 +27,9 @@ each place where something is wrong, and exits 1 if there is one.`,
 					fmt.Fprintln(o, o.line(f.Error()))
 				})
 			})
+			if err == nil {
+				a.nameSources(cmd.Context())
+			}
 			if err == nil && faults > 0 {
 				err = fmt.Errorf("%d places are damaged", faults)
 			}
@@ -32,5 +38,13 @@ each place where something is wrong, and exits 1 if there is one.`,
 			}
 			return err
 		},
+	}
+}
+
+// nameSources says which sources of admitted keys were looked at.
+func (a *app) nameSources(ctx context.Context) {
+	sources, _ := node.Sources(ctx, a.data) // without a configuration there are none, and that was said
+	for _, s := range sources {
+		fmt.Fprintf(a.err, "admits %s\n", escape(sourceText(s, time.Now()), false))
 	}
 }

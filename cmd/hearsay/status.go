@@ -60,6 +60,7 @@ func printStatus(o *output, s *node.Status, now time.Time) error {
 	rows = append(rows,
 		[]string{"listening", cmp.Or(strings.Join(s.Listen, ", "), "no")},
 		[]string{"updates", counts(s)})
+	rows = append(rows, keyRows(o, s.Keys, now)...)
 	if s.Write != "" {
 		rows = append(rows, []string{"writing", "no: " + o.line(brief(s.Write))})
 	}
@@ -88,6 +89,46 @@ func topicRows(o *output, t node.TopicStatus, now time.Time) [][]string {
 			what, r.Reasons, span(now.Sub(r.Since)))})
 	}
 	return rows
+}
+
+// keyRows says where admitted keys come from, and what is wrong there.
+func keyRows(o *output, sources []node.KeySource, now time.Time) (rows [][]string) {
+	if len(sources) == 0 {
+		return [][]string{{"admits", "every key that proves itself"}}
+	}
+	label := "admits"
+	add := func(text string) {
+		rows = append(rows, []string{label, text})
+		label = ""
+	}
+	for _, s := range sources {
+		add(o.line(sourceText(s, now)))
+		for _, p := range s.Problems {
+			add("  " + o.line(brief(p)))
+		}
+	}
+	return rows
+}
+
+// sourceText says what a source of admitted keys has.
+func sourceText(s node.KeySource, now time.Time) string {
+	count := fmt.Sprintf("%s keys", humanize.Comma(int64(s.Keys)))
+	if s.Keys == 1 {
+		count = "1 key"
+	}
+	switch {
+	case s.Kind == node.SourceTrusted:
+		return count + " trusted"
+	case s.Kind != node.SourceServer:
+		return count + " in " + s.Where
+	case s.List == nil:
+		return "nobody yet by " + s.Where + ": it has given no list"
+	}
+	good := "good until "
+	if !now.Before(s.List.Expires) {
+		good = "expired at "
+	}
+	return fmt.Sprintf("%s by %s: list %d, %s old, %s%s", count, s.Where, s.List.Version, span(now.Sub(s.List.Issued)), good, s.List.Expires.UTC().Format(time.RFC3339))
 }
 
 func counts(s *node.Status) string {

@@ -9,6 +9,7 @@ import (
 	"io"
 	"io/fs"
 	"maps"
+	"os"
 	"path/filepath"
 	"time"
 
@@ -24,25 +25,49 @@ func (s *Store) keysName() string { return s.cfg.Signer.String() + ".keys" }
 // maxKeysFile bounds the keys that are kept, in bytes.
 const maxKeysFile = roster.MaxIDs * 768
 
-// restore reads the list that was kept. One that is damaged is not passed over: with it
-// the versions that were seen would be forgotten.
-func (s *Store) restore() error {
-	f, err := s.root.Open(s.fileName())
+// Kept returns the newest list of signer that a store has kept in dir, nil if there is
+// none. It asks nobody.
+func Kept(dir string, signer keys.NodeID) (*roster.List, error) {
+	root, err := os.OpenRoot(dir)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil
+		return nil, nil
 	}
 	if err != nil {
-		return fmt.Errorf("keys/remote: the list that was kept: %w", err)
+		return nil, fmt.Errorf("keys/remote: %w", err)
+	}
+	defer root.Close()
+	s := &Store{cfg: Config{Signer: signer, Dir: dir}, root: root}
+	l, _, err := s.readKept()
+	return l, err
+}
+
+// readKept reads the list that was kept, nil if there is none. One that is damaged is not
+// passed over: with it the versions that were seen would be forgotten.
+func (s *Store) readKept() (l *roster.List, signed []byte, err error) {
+	f, err := s.root.Open(s.fileName())
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil, nil
+	}
+	if err != nil {
+		return nil, nil, fmt.Errorf("keys/remote: the list that was kept: %w", err)
 	}
 	defer f.Close()
-	signed, err := io.ReadAll(io.LimitReader(f, roster.MaxSize+1))
-	var l *roster.List
+	signed, err = io.ReadAll(io.LimitReader(f, roster.MaxSize+1))
 	if err == nil {
 		l, err = roster.Open(signed, s.cfg.Signer)
 	}
 	if err != nil {
-		return fmt.Errorf("keys/remote: the list that was kept in %s is damaged (remove the file to believe whatever list the server offers first): %w",
+		return nil, nil, fmt.Errorf("keys/remote: the list that was kept in %s is damaged (remove the file to believe whatever list the server offers first): %w",
 			filepath.Join(s.cfg.Dir, s.fileName()), err)
+	}
+	return l, signed, nil
+}
+
+// restore goes on from the list that was kept.
+func (s *Store) restore() error {
+	l, signed, err := s.readKept()
+	if err != nil || l == nil {
+		return err
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -361,13 +361,10 @@ func (s *Store) Problems() []error {
 	return out
 }
 
-// Version returns that of the list that is followed, 0 before the first, and when it
-// expires.
-func (s *Store) Version() (version uint64, expires time.Time) {
+// Followed returns the list that is followed, which must not be changed; nil before the
+// first.
+func (s *Store) Followed() *roster.List {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.list == nil {
-		return 0, time.Time{}
-	}
-	return s.list.Version, s.list.Expires
+	return s.list
 }

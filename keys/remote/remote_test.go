@@ -60,8 +60,8 @@ func TestAdmitsWhomTheListNames(t *testing.T) {
 		if err != nil || !slices.Equal(ids, want) {
 			t.Errorf("List = %v, %v; want %v", ids, err, want)
 		}
-		if v, expires := s.Version(); v != 3 || !expires.Equal(l.Expires) {
-			t.Errorf("Version = %d, %v", v, expires)
+		if l := s.Followed(); l == nil || l.Version != 3 {
+			t.Errorf("Followed = %v, want list 3", l)
 		}
 		if p := s.Problems(); len(p) != 0 {
 			t.Errorf("problems: %v", p)
@@ -509,6 +509,9 @@ func TestDamagedFileIsNotPassedOver(t *testing.T) {
 		s.List(t.Context())
 		look()
 		s.Close()
+		if l, err := remote.Kept(b.cfg.Dir, b.cfg.Signer); err != nil || l == nil || l.Version != 5 {
+			t.Errorf("Kept = %v, %v; want list 5", l, err)
+		}
 		path := filepath.Join(b.cfg.Dir, adminID(t).String()+".list")
 		text, err := os.ReadFile(path)
 		if err != nil {
@@ -521,7 +524,15 @@ func TestDamagedFileIsNotPassedOver(t *testing.T) {
 		if s, err := remote.Open(b.cfg); err == nil || !strings.Contains(err.Error(), path) {
 			t.Errorf("Open = %v, %v; want an error that names the file", s, err)
 		}
+		if l, err := remote.Kept(b.cfg.Dir, b.cfg.Signer); l != nil || err == nil || !strings.Contains(err.Error(), path) {
+			t.Errorf("Kept = %v, %v; want an error that names the file", l, err)
+		}
 		b.cfg.Signer = publicKey(t, thiefKey).ID() // another signer starts anew
+		for _, dir := range []string{b.cfg.Dir, filepath.Join(b.cfg.Dir, "none")} {
+			if l, err := remote.Kept(dir, b.cfg.Signer); l != nil || err != nil {
+				t.Errorf("Kept = %v, %v; want nothing", l, err)
+			}
+		}
 		b.open().Close()
 	})
 }

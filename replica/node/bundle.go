@@ -145,6 +145,20 @@ func (d *dataDir) readBundle(name string) (r bundleRecord, err error) {
 	return r, nil
 }
 
+// bundleNames returns the names of the files that readBundle reads.
+func (d *dataDir) bundleNames() (names []string) {
+	entries, err := fs.ReadDir(d.root.FS(), dirBundles)
+	if err != nil {
+		return nil
+	}
+	for _, e := range entries {
+		if e.Name()[0] != '.' {
+			names = append(names, e.Name())
+		}
+	}
+	return names
+}
+
 func (d *dataDir) writeBundle(name string, r bundleRecord) error {
 	if err := d.root.Mkdir(dirBundles, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
 		return err

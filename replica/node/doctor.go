@@ -54,10 +54,11 @@ var importance = []string{"directory", "key", "store", "disk", "clock", "writing
 
 // doctor is one examination.
 type doctor struct {
-	opts   Options
-	dir    *dataDir
-	cfg    config
-	result Diagnosis
+	opts    Options
+	dir     *dataDir
+	cfg     config
+	sources []sourceReport // of admitted keys; none if the node is open to every key
+	result  Diagnosis
 }
 
 // Doctor looks for what is wrong with the data directory o.Dir, whether or not its node
@@ -134,6 +135,7 @@ func (d *doctor) examine(ctx context.Context) {
 		return
 	}
 	d.result.Running = s.Running
+	d.servers(s)
 	d.clock(s, time.Now())
 	d.writing(s)
 	d.peers(ctx, s, ownSeqs(s))
@@ -233,7 +235,7 @@ func (d *doctor) writing(s *Status) {
 
 // withoutPrefix drops the package that an error names first.
 func withoutPrefix(text string) string {
-	for _, p := range []string{"node: ", "replica: ", "keys: ", "keygen: ", "sign: ", "link: "} {
+	for _, p := range []string{"node: ", "replica: ", "keys: ", "keys/dir: ", "keys/allowed: ", "keys/remote: ", "keys/roster: ", "keygen: ", "sign: ", "link: "} {
 		if len(text) > len(p) && text[:len(p)] == p {
 			return withoutPrefix(text[len(p):])
 		}

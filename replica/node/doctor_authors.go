@@ -2,14 +2,12 @@ package node
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"io/fs"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/hearsaynet/hearsay/keys"
-	"github.com/hearsaynet/hearsay/keys/dir"
 	"github.com/hearsaynet/hearsay/replica"
 )
 
@@ -33,7 +31,7 @@ func (d *doctor) authors(ctx context.Context, api API, s *Status) {
 			unknown = append(unknown, a)
 		case a.State == replica.StateUnknown: // withdrawn, on purpose
 		default:
-			if !d.author(ctx, a) {
+			if !d.author(a) {
 				ok++
 			}
 			if !a.Stale.IsZero() {
@@ -49,12 +47,12 @@ func (d *doctor) authors(ctx context.Context, api API, s *Status) {
 }
 
 // author reports one that is not as it should be, and whether it did.
-func (d *doctor) author(ctx context.Context, a replica.AuthorStatus) bool {
+func (d *doctor) author(a replica.AuthorStatus) bool {
 	what := fmt.Sprintf("author %v, topic %q: %s", a.ID, a.Topic, a.Reason)
 	elsewhere := "link to a peer that has it: " + d.command("up") + " --peer ADDR"
 	switch a.State {
 	case replica.StateWaiting:
-		d.add(Problem, "author", what, "its updates wait until it can be told whether it is admitted", "make "+d.result.Dir+"/"+dirTrusted+" readable")
+		d.add(Problem, "author", what, "its updates wait until it can be told whether it is admitted", "see what is said of "+d.sourceNames())
 	case replica.StateGap:
 		d.add(Problem, "author", what, "nothing behind the gap can be applied; the peer withholds it, or lost it", elsewhere)
 	case replica.StateBehind:
@@ -64,7 +62,7 @@ func (d *doctor) author(ctx context.Context, a replica.AuthorStatus) bool {
 	case replica.StateNewer:
 		d.add(Problem, "author", what, "nothing of it from there on can be read", "install a newer hearsay")
 	case replica.StateForked:
-		if !d.admits(ctx, a.ID) {
+		if !d.admits(a.ID) {
 			return false
 		}
 		d.add(Problem, "author", what, "its key was used by two stores, or it lies",
@@ -77,18 +75,11 @@ func (d *doctor) author(ctx context.Context, a replica.AuthorStatus) bool {
 	return true
 }
 
-// admits reports whether an author is trusted still.
-func (d *doctor) admits(ctx context.Context, id keys.NodeID) bool {
-	if d.cfg.Open {
-		return true
-	}
-	trusted, err := dir.Open(d.dir.join(dirTrusted), nil)
-	if err != nil {
-		return !errors.Is(err, fs.ErrNotExist)
-	}
-	defer trusted.Close()
-	_, err = trusted.Lookup(ctx, id)
-	return !errors.Is(err, keys.ErrUnknown)
+// admits reports whether an author is admitted still, as far as the files tell.
+func (d *doctor) admits(id keys.NodeID) bool {
+	return d.cfg.Open || slices.ContainsFunc(d.sources, func(r sourceReport) bool {
+		return r.admits[id] || r.admits == nil && len(r.faults) > 0
+	})
 }
 
 // strangers names the authors whose updates are refused because nobody admitted them.

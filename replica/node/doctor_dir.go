@@ -12,7 +12,6 @@ import (
 	"github.com/dustin/go-humanize"
 
 	"github.com/hearsaynet/hearsay/keygen"
-	"github.com/hearsaynet/hearsay/keys/dir"
 	"github.com/hearsaynet/hearsay/replica/store"
 	"github.com/hearsaynet/hearsay/sign"
 	"github.com/hearsaynet/hearsay/sign/agent"
@@ -103,36 +102,6 @@ func (d *doctor) key(ctx context.Context) {
 		d.add(Problem, "key", withoutPrefix(otherKey(path, k.Public().ID(), want.ID()).Error()), "the node does not start", "put the right one back")
 	case !d.has("key"):
 		d.healthy("key")
-	}
-}
-
-// trust looks at the trusted keys.
-func (d *doctor) trust(ctx context.Context) {
-	trusted, err := dir.Open(d.dir.join(dirTrusted), nil)
-	if err != nil {
-		d.add(Problem, "trust", "the trusted keys cannot be read: "+err.Error(), "updates of all authors wait", "make "+d.dir.join(dirTrusted)+" a readable directory")
-		return
-	}
-	defer trusted.Close()
-	for _, err := range trusted.Problems() {
-		file := dirTrusted
-		if p, ok := errors.AsType[*dir.Problem](err); ok {
-			file, err = p.File, p.Err
-		}
-		d.add(Problem, "trust", fmt.Sprintf("the trusted key %s cannot be read: %s", d.dir.join(dirTrusted, file), withoutPrefix(err.Error())), "its author counts for nothing", "replace the file, or remove it")
-	}
-	ids, err := trusted.List(ctx)
-	if err == nil && len(ids) == 0 && !d.cfg.Open && !d.cfg.Relay {
-		d.add(Notice, "trust", "no author is trusted but this node itself", "what others write is refused",
-			d.command("trust")+" PUBFILE, or "+d.command("up")+" --open to admit every key that proves itself")
-		return
-	}
-	switch {
-	case d.has("trust"):
-	case d.cfg.Open:
-		d.healthy("open to every key")
-	default:
-		d.healthy("%s", plural(len(ids), "trusted key"))
 	}
 }
 

@@ -4,20 +4,19 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"runtime"
+	"strings"
 
 	"github.com/hearsaynet/hearsay/keygen"
-	"github.com/hearsaynet/hearsay/keys/dir"
 	"github.com/hearsaynet/hearsay/replica/store"
 	"github.com/hearsaynet/hearsay/sign"
 )
 
 // Fsck checks a data directory ("" is DefaultDir's) in which no node runs: every
-// checksum, hash, signature and index of the store, the trusted keys, the key file,
-// and config.json. Each thing wrong is a Fault, whose Where is the file's name for
+// checksum, hash, signature and index of the store, the trusted keys, the other sources of
+// admitted keys as of its last run, the key file, and config.json. Each thing wrong is a Fault, whose Where is the file's name for
 // what is not in the store. The error says that the check could not be made.
 func Fsck(ctx context.Context, path string, report func(store.Fault)) error {
 	path, err := resolveDir(path)
@@ -40,7 +39,7 @@ func Fsck(ctx context.Context, path string, report func(store.Fault)) error {
 	}
 	defer lock.Close()
 	d.checkConfig(report)
-	d.checkTrusted(report)
+	d.checkSources(ctx, report)
 	return d.checkStore(ctx, report)
 }
 
@@ -76,22 +75,25 @@ func (d *dataDir) checkConfig(report func(store.Fault)) {
 	}
 }
 
-func (d *dataDir) checkTrusted(report func(store.Fault)) {
-	trusted, err := dir.Open(d.join(dirTrusted), nil)
-	if errors.Is(err, fs.ErrNotExist) {
-		return
-	}
+// checkSources reports what admits nobody in the sources of admitted keys, and what is
+// remembered of bundles and cannot be read.
+func (d *dataDir) checkSources(ctx context.Context, report func(store.Fault)) {
+	c, err := d.parseConfig()
 	if err != nil {
-		report(fault(dirTrusted, err))
-		return
+		c = config{} // checkConfig has said so
 	}
-	defer trusted.Close()
-	for _, err := range trusted.Problems() {
-		where := dirTrusted
-		if p, ok := errors.AsType[*dir.Problem](err); ok {
-			where, err = filepath.Join(dirTrusted, p.File), p.Err
+	for _, r := range d.reportSources(ctx, c.Keys) {
+		for _, f := range r.faults {
+			if within, ok := strings.CutPrefix(f.Where, d.path+string(filepath.Separator)); ok {
+				f.Where = within
+			}
+			report(f)
 		}
-		report(fault(where, err))
+	}
+	for _, name := range d.bundleNames() {
+		if _, err := d.readBundle(name); err != nil {
+			report(fault(filepath.Join(dirBundles, name), err))
+		}
 	}
 }
 

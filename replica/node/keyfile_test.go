@@ -123,7 +123,7 @@ func TestFsck(t *testing.T) {
 	for _, f := range fsck(t, dir) {
 		where = append(where, f.Where)
 	}
-	if len(where) < 3 || where[0] != "id_ed25519" || where[1] != filepath.Join("trusted", "x.pub") {
+	if len(where) < 3 || where[0] != "id_ed25519" || where[1] != filepath.Join("trusted", "x.pub:1") {
 		t.Errorf("faults in %q; want the key's mode, a trusted file, and the store", where)
 	}
 }

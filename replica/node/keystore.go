@@ -55,6 +55,7 @@ func (n *Node) openKeystore() (err error) {
 		return fmt.Errorf("node: trusted keys: %w", err)
 	}
 	n.onClose(n.trusted.Close)
+	n.sources = []openSource{{KeySource: KeySource{Kind: SourceTrusted, Where: n.dir.join(dirTrusted)}, store: n.trusted}}
 	sources := n.cfg.Keys
 	if sources == (KeySources{}) {
 		n.keystore = n.trusted
@@ -67,6 +68,7 @@ func (n *Node) openKeystore() (err error) {
 			return fmt.Errorf("node: allowed signers: %w", err)
 		}
 		n.onClose(file.Close)
+		n.sources = append(n.sources, openSource{KeySource: KeySource{Kind: SourceAllowed, Where: path}, store: file})
 		stores = append(stores, file)
 	}
 	if sources.Server != "" {
@@ -98,12 +100,13 @@ func (n *Node) openServer(sources KeySources) (*cache.Cache, error) {
 		return nil, fmt.Errorf("node: key server: %w", err)
 	}
 	n.onClose(server.Close)
+	n.sources = append(n.sources, openSource{KeySource{Kind: SourceServer, Where: sources.Server}, server, server, sources.Signer})
 	return cache.New(server, cache.Config{}), nil
 }
 
 // nowhere is the network of an offline node.
 type nowhere struct{}
 
-func (nowhere) RoundTrip(*http.Request) (*http.Response, error) {
-	return nil, errors.New("no node runs there, so nobody is asked")
-}
+func (nowhere) RoundTrip(*http.Request) (*http.Response, error) { return nil, errOffline }
+
+var errOffline = errors.New("no node runs there, so nobody is asked")

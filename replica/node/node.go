@@ -32,6 +32,7 @@ type Node struct {
 	store    *store.Bolt
 	trusted  *dir.Dir
 	keystore keys.Keystore // trusted, and what Options.Keys adds
+	sources  []openSource  // what keystore is made of
 	origin   *origin
 
 	topics    []*topic   // of a node, fixed; the first is the API's

@@ -18,6 +18,8 @@ type Status struct {
 	Authors []replica.AuthorStatus `json:"authors"`
 	Counts  replica.Counts         `json:"counts"`
 	Sync    []TopicStatus          `json:"sync"` // in the order of Topics
+	// Keys are the places where admitted keys come from, none if the node is open to every key.
+	Keys []KeySource `json:"keys"`
 	// Running is false when the store was opened by the command itself.
 	Running bool `json:"running"`
 	// Write is why nothing can be written now, empty if it can, and WriteCode the same for
@@ -38,13 +40,13 @@ type TopicStatus struct {
 }
 
 // Status implements API.
-func (n *Node) Status(context.Context) (*Status, error) {
+func (n *Node) Status(ctx context.Context) (*Status, error) {
 	if n.ctx.Err() != nil {
 		return nil, fmt.Errorf("node: %w", ErrClosed)
 	}
 	s := &Status{
 		ID: n.ID(), Listen: []string{}, Topics: []string{}, Peers: []Peer{}, Sync: []TopicStatus{},
-		Authors: []replica.AuthorStatus{}, Running: !n.opts.Offline,
+		Authors: []replica.AuthorStatus{}, Keys: n.keySources(ctx), Running: !n.opts.Offline,
 	}
 	replicas := n.replicas()
 	for i, r := range replicas {
