@@ -15,6 +15,7 @@ import (
 	"github.com/hearsaynet/hearsay/fuzz/fuzztest"
 	"github.com/hearsaynet/hearsay/keys"
 	"github.com/hearsaynet/hearsay/keys/remote"
+	"github.com/hearsaynet/hearsay/keys/roster"
 	"github.com/hearsaynet/hearsay/keys/server"
 )
 
@@ -65,8 +66,9 @@ func FuzzAnswers(f *testing.F) {
 			fuzztest.Alloc{PerByte: 256, Constant: 2 << 20}.Check(t, len(list)+len(body), func() {
 				got, err = ask(t, want.ID(), list, body)
 			})
+			text, _, _ := roster.Split(list) // the armor behind it may be written in several ways
 			switch {
-			case err == nil && (got != want || !bytes.Equal(list, signed)):
+			case err == nil && (got != want || text == nil || !bytes.HasPrefix(signed, text)):
 				t.Fatalf("Lookup = %v", got)
 			case err != nil && !got.IsZero(), errors.Is(err, keys.ErrUnknown) && want == k:
 				t.Fatalf("Lookup = %v, %v", got, err)
