@@ -14,18 +14,18 @@ import (
 	"github.com/hearsaynet/hearsay/replica/store"
 )
 
-// moody is a keystore that does with each look-up what answer says. Its changes are told
-// only when it is asked to.
+// moody is a keystore whose look-ups first hear what answer says of them: a key or an
+// error is what they return. Its changes are told only when it is asked to.
 type moody struct {
 	keys.Memory
 	told keys.Memory // for its Changed
 
 	mu      sync.Mutex // guards the fields below
-	answer  func(ctx context.Context, id keys.NodeID) error
+	answer  func(ctx context.Context, id keys.NodeID) (keys.PublicKey, error)
 	batches []int
 }
 
-func (m *moody) set(answer func(context.Context, keys.NodeID) error) {
+func (m *moody) set(answer func(context.Context, keys.NodeID) (keys.PublicKey, error)) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.answer = answer
@@ -38,19 +38,21 @@ func (m *moody) Lookup(ctx context.Context, id keys.NodeID) (keys.PublicKey, err
 	answer := m.answer
 	m.mu.Unlock()
 	if answer != nil {
-		if err := answer(ctx, id); err != nil {
-			return keys.PublicKey{}, err
+		if k, err := answer(ctx, id); err != nil || !k.IsZero() {
+			return k, err
 		}
 	}
 	return m.Memory.Lookup(ctx, id)
 }
 
-func hang(ctx context.Context, _ keys.NodeID) error {
+func hang(ctx context.Context, _ keys.NodeID) (k keys.PublicKey, err error) {
 	<-ctx.Done()
-	return ctx.Err()
+	return k, ctx.Err()
 }
 
-func refuse(context.Context, keys.NodeID) error { return errors.New("no answer") }
+func refuse(context.Context, keys.NodeID) (k keys.PublicKey, err error) {
+	return k, errors.New("no answer")
+}
 
 // batching is a moody that is a keys.Batcher.
 type batching struct{ *moody }
@@ -111,11 +113,11 @@ func TestHangingKeystore(t *testing.T) {
 
 				m.Add(authors[0].Key())
 				one := authors[1].ID()
-				m.set(func(ctx context.Context, id keys.NodeID) error {
+				m.set(func(ctx context.Context, id keys.NodeID) (k keys.PublicKey, err error) {
 					if id == one {
 						return hang(ctx, id)
 					}
-					return nil
+					return k, nil
 				})
 				m.told.Add(authors[0].Key())
 				rest(6 * time.Second)

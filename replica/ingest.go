@@ -312,7 +312,9 @@ func (r *Replica) settle(batch []verify.Result) {
 		r.guard.foreignOwn()
 	}
 	for _, o := range s.outcomes {
-		r.land(o)
+		if r.land(o) {
+			s.asks = append(s.asks, o.of.Author())
+		}
 	}
 	if len(s.asks) > 0 {
 		r.ask(s.asks...)
@@ -341,8 +343,10 @@ func (r *Replica) takeAll(others []other) {
 }
 
 // land ends a run's flight: only now can a copy of it, or a run that follows it, be
-// judged by the frontier.
-func (r *Replica) land(o outcome) {
+// judged by the frontier. It reports whether what was dropped of its author is to be asked
+// for now, and not only with what else is missing: a peer that hears the same twice sends
+// it again, and need not wait and see.
+func (r *Replica) land(o outcome) (ask bool) {
 	r.mu.Lock()
 	d := r.landedLocked(o.of.Author(), o.print)
 	if o.refuse {
@@ -350,10 +354,13 @@ func (r *Replica) land(o outcome) {
 			r.refuseLocked(o.of, d.offered, from, o.why)
 		}
 	}
+	_, dropped := r.dropped[o.of.Author()]
+	ask = dropped && o.why == nil && r.flying[o.of.Author()] == 0
 	r.mu.Unlock()
 	for _, from := range d.from {
 		from.verdict(o.why, o.charge)
 	}
+	return ask
 }
 
 // decideLocked checks a verdict again against frontier, fork and admission.
@@ -370,10 +377,6 @@ func (r *Replica) decideLocked(s *settlement, res verify.Result) outcome {
 			o.refuse = o.why != nil && !errors.Is(o.why, errGap)
 		} else {
 			s.others = append(s.others, other{res.Verified, d.from})
-		}
-		if _, ok := r.dropped[id]; ok { // it waits no more: ask for the rest
-			delete(r.dropped, id)
-			s.asks = append(s.asks, id)
 		}
 	case verify.Reject:
 		o.refuse = true

@@ -57,11 +57,7 @@ func TestForgedRunMakesNoGap(t *testing.T) {
 		x := wiretest.NewAuthor("x")
 		p := open(t, "", atModern)
 		runs := x.Chain(topic, x.Start(), 2, 1)
-		good := dialAs(t, p, "good")
-		good.key(x)
-		good.run(runs[0])
-		good.sync()
-		synctest.Wait()
+		good := dialBy(t, p, x, runs[0])
 		evil := dialAs(t, p, "evil")
 		far := x.Run(topic, wire.Ref{Author: x.ID(), Seq: 1 << 40, Hash: wire.Hash{1}}, wiretest.Change(1, "test", "no such update"))
 		evil.send(wire.FrameRun, tampered(far, 5))
@@ -72,9 +68,6 @@ func TestForgedRunMakesNoGap(t *testing.T) {
 		if a := p.authorOf(t, x.ID()); a.State != replica.StateOK {
 			t.Errorf("an hour after one forged run: %v: %v", a.State, a.Reason)
 		}
-		good.conn.Close()
-		p.Close()
-		synctest.Wait()
 	})
 }
 
@@ -83,19 +76,15 @@ func TestForgedHeadsStarveNobody(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		x := wiretest.NewAuthor("x")
 		p := open(t, "", atModern)
-		good := dialWith(t, p, replica.SyncConfig{Name: "good", Peer: x.ID()})
 		runs := x.Chain(topic, x.Start(), 1, 1)
-		good.key(x)
-		good.run(runs[0])
+		good := dialBy(t, p, x, runs[0])
 		good.head(head(x, runs[0].End(), modern()))
 		good.sync()
 		rest(10 * time.Minute)
 		for range 3 {
 			evil := dialAs(t, p, "evil")
 			evil.key(x)
-			b := head(x, runs[0].End(), modern()).Body()
-			b[len(b)-5] ^= 1
-			evil.send(wire.FrameHead, b)
+			evil.send(wire.FrameHead, tampered(head(x, runs[0].End(), modern()), 5))
 			rest(time.Second)
 		}
 		good.head(head(x, runs[1].End(), modern()))
@@ -104,9 +93,6 @@ func TestForgedHeadsStarveNobody(t *testing.T) {
 		if a := p.authorOf(t, x.ID()); a.Word == nil || a.Word.Seq != 2 {
 			t.Errorf("three forged heads, and the genuine one was dropped: word %+v", a.Word)
 		}
-		good.conn.Close()
-		p.Close()
-		synctest.Wait()
 	})
 }
 
@@ -115,12 +101,8 @@ func TestNotCurrentInDoubt(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		x := wiretest.NewAuthor("x")
 		p := open(t, "", atModern)
-		good := dialWith(t, p, replica.SyncConfig{Name: "good", Peer: x.ID()})
 		runs := x.Chain(topic, x.Start(), 1, 1)
-		good.key(x)
-		good.run(runs...)
-		good.sync()
-		synctest.Wait()
+		good := dialBy(t, p, x, runs...)
 		good.head(head(x, wire.Ref{Seq: 2, Hash: wire.Hash{9}}, modern()))
 		good.sync()
 		rest(3 * time.Second)
@@ -128,8 +110,5 @@ func TestNotCurrentInDoubt(t *testing.T) {
 		if s.Current && s.Authors[0].State == replica.StateForked {
 			t.Errorf("current, while %v", s.Authors[0].Reason)
 		}
-		good.conn.Close()
-		p.Close()
-		synctest.Wait()
 	})
 }

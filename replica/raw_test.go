@@ -6,6 +6,7 @@ import (
 	"errors"
 	"net"
 	"testing"
+	"testing/synctest"
 
 	"github.com/hearsaynet/hearsay/keys"
 	"github.com/hearsaynet/hearsay/replica"
@@ -53,6 +54,17 @@ func dialWith(t *testing.T, p *peer, cfg replica.SyncConfig) *raw {
 	})
 	r.frame(wire.FrameHello, 0, (&wire.Hello{Version: 1, Agent: "raw", Topics: []wire.TopicHandle{{Handle: rawHandle, Topic: topic}}}).Append(nil))
 	return r
+}
+
+// dialBy starts a session of p with x itself, which has sent runs that are all settled.
+func dialBy(t *testing.T, p *peer, x *wiretest.Author, runs ...*wire.Run) *raw {
+	t.Helper()
+	link := dialWith(t, p, replica.SyncConfig{Name: "the author", Peer: x.ID()})
+	link.key(x)
+	link.run(runs...)
+	link.sync()
+	synctest.Wait()
+	return link
 }
 
 func (r *raw) readAll() {
@@ -159,9 +171,9 @@ func ofKind(k replica.NoticeKind) func(replica.Notice) bool {
 	return func(n replica.Notice) bool { return n.Kind == k }
 }
 
-// tampered parses run with one bit of its body flipped, n bytes from the end.
-func tampered(run *wire.Run, n int) []byte {
-	b := append([]byte(nil), run.Body()...)
+// tampered is the body of a statement with one bit flipped, n bytes from its end.
+func tampered(s wire.Statement, n int) []byte {
+	b := append([]byte(nil), s.Body()...)
 	b[len(b)-n] ^= 1
 	return b
 }
