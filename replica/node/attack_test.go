@@ -46,6 +46,7 @@ func TestAttack(t *testing.T) {
 		"handle-remap":     attackHandleRemap,
 		"config-split":     attackConfigSplit,
 		"erase-by-relay":   attackErase,
+		"bundle-replay":    attackBundleReplay,
 	} {
 		t.Run(name, attack)
 	}

@@ -21,7 +21,7 @@ var attacks = []string{
 	"fork-storm", "fork-parent", "guard-lies", "sent-before-durable", "lying-clock", "future", "clock-corrected",
 	"slow-relay", "tie", "number", "hostile-frame", "flood", "slowloris", "honest-forwarder", "race", "bad-copy",
 	"config-split", "handle-remap", "head-frozen", "sybil", "link-resume", "crash", "stolen-key", "rotate-takeover",
-	"erase-by-relay", "stolen-link", "own-id",
+	"erase-by-relay", "stolen-link", "own-id", "rollback", "freeze", "bundle-replay", "planted-key",
 }
 
 // pending are the attacks that nothing answers yet.
