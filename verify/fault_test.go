@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -61,18 +62,23 @@ func (s *keyServer) RoundTrip(r *http.Request) (*http.Response, error) {
 	s.mu.Unlock()
 	var body io.Reader
 	var err error
-	switch {
-	case fault != nil:
+	if fault != nil {
 		body, err = fault(r)
-	case r.Method == http.MethodGet:
-		body = bytes.NewReader(s.list)
-	default:
-		body = strings.NewReader(s.keys(r))
+	} else {
+		body = s.answer(r)
 	}
 	if err != nil {
 		return nil, err
 	}
 	return &http.Response{StatusCode: 200, Status: "200 OK", Header: http.Header{}, ContentLength: -1, Body: io.NopCloser(body), Request: r}, nil
+}
+
+// answer is that of a server that is well.
+func (s *keyServer) answer(r *http.Request) io.Reader {
+	if r.Method == http.MethodGet {
+		return bytes.NewReader(s.list)
+	}
+	return strings.NewReader(s.keys(r))
 }
 
 // keys answers a request for keys.
@@ -88,6 +94,22 @@ func (s *keyServer) keys(r *http.Request) string {
 	return out.String()
 }
 
+// pipeline is one that asks s, as a node does: what s has said is kept in dir, and in a
+// cache in front.
+func (s *keyServer) pipeline(t *testing.T, admin keys.NodeID, dir string) *verify.Pipeline {
+	t.Helper()
+	store, err := remote.Open(remote.Config{URL: "http://keys", Signer: admin, Dir: dir, Transport: s})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { store.Close() })
+	ks := cache.New(store, cache.Config{})
+	t.Cleanup(func() { ks.Close() })
+	p := verify.New(verify.Admitted(ks), verify.Config{Workers: 1})
+	t.Cleanup(func() { p.Close() })
+	return p
+}
+
 // after waits as a server does that takes its time.
 func after(r *http.Request, d time.Duration) error {
 	select {
@@ -96,6 +118,14 @@ func after(r *http.Request, d time.Duration) error {
 	case <-r.Context().Done():
 		return context.Cause(r.Context())
 	}
+}
+
+// heap returns the bytes that are in use.
+func heap() uint64 {
+	var m runtime.MemStats
+	runtime.GC()
+	runtime.ReadMemStats(&m)
+	return m.HeapAlloc
 }
 
 // TestKeystoreFaults lets a key server fail for an hour when another author comes,
@@ -109,10 +139,7 @@ func TestKeystoreFaults(t *testing.T) {
 			return nil, errors.New("connection refused")
 		},
 		"slow": func(s *keyServer, r *http.Request) (io.Reader, error) {
-			if err := after(r, 30*time.Second); err != nil {
-				return nil, err
-			}
-			return strings.NewReader(s.keys(r)), nil
+			return s.answer(r), after(r, 30*time.Second)
 		},
 		"silent": func(_ *keyServer, r *http.Request) (io.Reader, error) {
 			return nil, after(r, 1000*time.Hour)
@@ -125,7 +152,7 @@ func TestKeystoreFaults(t *testing.T) {
 		},
 		"10 MiB": func(s *keyServer, r *http.Request) (io.Reader, error) {
 			if r.Method == http.MethodGet {
-				return bytes.NewReader(s.list), nil
+				return s.answer(r), nil
 			}
 			return bytes.NewReader(make([]byte, 10<<20)), nil
 		},
@@ -139,15 +166,7 @@ func TestKeystoreFaults(t *testing.T) {
 				}
 				last := authors[others]
 				s, admin := newKeyServer(t, authors...)
-				store, err := remote.Open(remote.Config{URL: "http://keys", Signer: admin, Dir: dir, Transport: s})
-				if err != nil {
-					t.Fatal(err)
-				}
-				defer store.Close()
-				ks := cache.New(store, cache.Config{})
-				defer ks.Close()
-				p := verify.New(verify.Admitted(ks), verify.Config{Workers: 1})
-				defer p.Close()
+				p := s.pipeline(t, admin, dir)
 
 				othersFlow := func(rounds int) {
 					t.Helper()
@@ -171,9 +190,13 @@ func TestKeystoreFaults(t *testing.T) {
 				for range runs {
 					submit(t, p, last.run(1, 10), last)
 				}
+				before := heap()
 				for range 4 {
 					time.Sleep(15 * time.Minute)
 					othersFlow(1)
+				}
+				if after := heap(); after > before+4<<20 {
+					t.Errorf("an hour of it takes %d MiB", (after-before)>>20)
 				}
 				if w := p.Waiting(); w.Authors != 1 || w.Runs != runs {
 					t.Errorf("waiting: %+v, want %d runs of one author", w, runs)
@@ -204,23 +227,12 @@ func TestKeystoreFlaps(t *testing.T) {
 		s, admin := newKeyServer(t, a, b)
 		born := time.Now()
 		s.set(func(r *http.Request) (io.Reader, error) {
-			switch up := time.Since(born)%time.Minute < 5*time.Second; {
-			case !up:
+			if up := time.Since(born)%time.Minute < 5*time.Second; !up {
 				return nil, errors.New("connection refused")
-			case r.Method == http.MethodGet:
-				return bytes.NewReader(s.list), nil
 			}
-			return strings.NewReader(s.keys(r)), nil
+			return s.answer(r), nil
 		})
-		store, err := remote.Open(remote.Config{URL: "http://keys", Signer: admin, Dir: dir, Transport: s})
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer store.Close()
-		ks := cache.New(store, cache.Config{})
-		defer ks.Close()
-		p := verify.New(verify.Admitted(ks), verify.Config{})
-		defer p.Close()
+		p := s.pipeline(t, admin, dir)
 		submit(t, p, a.run(1, 10), nil)
 		want(t, <-p.Results(), verify.Accept, 1, nil)
 		time.Sleep(20 * time.Second) // it is down
@@ -249,15 +261,7 @@ func TestNotFoundIsRejectedAtOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a, stranger := newAuthor(t, 1), newAuthor(t, 2)
 		s, admin := newKeyServer(t, a)
-		store, err := remote.Open(remote.Config{URL: "http://keys", Signer: admin, Dir: dir, Transport: s})
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer store.Close()
-		ks := cache.New(store, cache.Config{})
-		defer ks.Close()
-		p := verify.New(verify.Admitted(ks), verify.Config{})
-		defer p.Close()
+		p := s.pipeline(t, admin, dir)
 		submit(t, p, a.run(1, 10), nil)
 		want(t, <-p.Results(), verify.Accept, 1, nil)
 		s.set(func(r *http.Request) (io.Reader, error) { return nil, after(r, time.Hour) })
