@@ -75,6 +75,7 @@ type measured struct {
 	base    float64
 	to      string
 	memory  Memory
+	cpu     time.Duration // of the process, where the case looked at it
 	figures []Figure
 }
 

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"sync/atomic"
+	"time"
 
 	"github.com/hearsaynet/hearsay/keys"
 	"github.com/hearsaynet/hearsay/replica"
@@ -79,6 +80,7 @@ func (c *crowd) through(ctx context.Context, dir string, a attack) (measured, er
 	defer unmount()
 	resets.n.Store(0)
 	m := startMeter()
+	used := cpuTime()
 	if a.frames != nil {
 		_, stop, err := joined(ctx, t.Replica, "hostile", says(a.frames))
 		if err != nil {
@@ -95,6 +97,7 @@ func (c *crowd) through(ctx context.Context, dir string, a attack) (measured, er
 		return measured{}, err
 	}
 	got := m.rate(c.updates)
+	got.cpu = cpuTime() - used
 	if a.took != nil {
 		got.figures = append(a.took(t), Figure{"rebuilds", float64(resets.n.Load()), ""})
 	}
@@ -133,7 +136,7 @@ func (c *crowd) beside(ctx context.Context, dir string, a attack) (measured, err
 	}
 	m := under.measured
 	m.rate, m.base, m.to = under.mean(), without.mean(), "the same without"
-	m.figures = append(m.figures, Figure{"without", m.base, "/s"}, Figure{"heap without", float64(without.memory.Heap), "B"})
+	m.figures = append(m.figures, Figure{"ratio by CPU time", without.meanCPU() / under.meanCPU(), ""}, Figure{"without", m.base, "/s"}, Figure{"heap without", float64(without.memory.Heap), "B"})
 	return m, nil
 }
 
@@ -141,6 +144,7 @@ func (c *crowd) beside(ctx context.Context, dir string, a attack) (measured, err
 type pace struct {
 	measured         // the last, with the most memory of all
 	seconds  float64 // an update, of all
+	used     time.Duration
 	n        int
 }
 
@@ -151,12 +155,21 @@ func (p *pace) add(m measured, err error) error {
 	m.memory = Memory{max(m.memory.Heap, p.memory.Heap), max(m.memory.RSS, p.memory.RSS)}
 	p.measured = m
 	p.seconds += 1 / m.rate
+	p.used += m.cpu
 	p.n++
 	return nil
 }
 
 // mean is the updates a second of all measures together.
 func (p *pace) mean() float64 { return float64(p.n) / p.seconds }
+
+// meanCPU is the CPU seconds of a measure; 1 where that is not known.
+func (p *pace) meanCPU() float64 {
+	if p.used == 0 {
+		return 1
+	}
+	return p.used.Seconds() / float64(p.n)
+}
 
 // liveFlood has one author send updates on another link.
 func liveFlood(c *crowd, perRun, updates int) measure {
