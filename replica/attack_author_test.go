@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -181,6 +182,13 @@ func eraseByRelay(t *testing.T, x *wiretest.Author) {
 	link.key(x)
 	link.run(erased)
 	p.wait(t, "refused", rejected(nil))
+	link.head(head(x, whole.End(), time.Now())) // says that there is more, which hides nothing
+	for p.authorOf(t, x.ID()).State != replica.StateBehind {
+		link.sync()
+	}
+	if e, _ := p.Explain(t.Context(), x.ID(), 1); e.State != replica.StateRefused || !strings.Contains(e.Reason, "from raw") || !strings.Contains(e.Reason, "up to seq 1") {
+		t.Errorf("the update without its change is %v: %s", e.State, e.Reason)
+	}
 	link.run(whole)
 	p.reach(t, x.ID(), 1)
 }

@@ -66,8 +66,12 @@ func (r *Replica) Explain(_ context.Context, id keys.NodeID, seq uint64) (Explan
 	}
 	for _, ref := range r.refused.of(id, seq) {
 		x.Details = append(x.Details, fmt.Sprintf("seq %d to %d from %s at %s: %s", ref.first, ref.last, ref.peer, ref.at.UTC().Format(time.RFC3339), ref.why))
-		if x.State == StateOK || x.State == StateUnseen {
-			x.State, x.Reason = StateRefused, "refused, from "+ref.peer+": "+ref.why
+		why := "refused, from " + ref.peer + ": " + ref.why
+		switch x.State {
+		case StateBehind:
+			x.State, x.Reason = StateRefused, why+"; "+signedUpTo(r.authors[id].word.head)
+		case StateOK, StateUnseen:
+			x.State, x.Reason = StateRefused, why
 		}
 	}
 	a := r.authors[id]
@@ -142,9 +146,11 @@ func (r *Replica) stateLocked(id keys.NodeID, a *author) (State, string) {
 }
 
 func (r *Replica) behindReasonLocked(a *author) string {
-	h := a.word.head
-	return fmt.Sprintf("the author signed at %s that it has written up to seq %d; %d is missing, and no peer has sent it",
-		instant(h.Issued()).Format(time.RFC3339), h.Ref().Seq, a.frontier.Seq+1)
+	return fmt.Sprintf("%s; %d is missing, and no peer has sent it", signedUpTo(a.word.head), a.frontier.Seq+1)
+}
+
+func signedUpTo(h *wire.Head) string {
+	return fmt.Sprintf("the author signed at %s that it has written up to seq %d", instant(h.Issued()).Format(time.RFC3339), h.Ref().Seq)
 }
 
 // explainStored adds what the store says of an update that it has.
