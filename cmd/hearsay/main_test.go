@@ -153,7 +153,7 @@ func (n *nodeProcess) readGreeting(r io.Reader) error {
 	return nil
 }
 
-var joinLine = regexp.MustCompile(`^hearsay up --peer (Qm\w{44})@(\S+:\d+) --topic \S`)
+var joinLine = regexp.MustCompile(`^hearsay up --peer (Qm\w{44})@(\S+:\d+)( --topic \S|$)`)
 
 // stop ends the node with sig and returns how it ended.
 func (n *nodeProcess) stop(sig os.Signal) error {
@@ -186,11 +186,11 @@ func (l *lockedBuffer) String() string {
 	return l.b.String()
 }
 
-// node NAME up|relay ARGS… starts a node and sets NAME_ID, NAME_ADDR and NAME_PEER
+// node NAME up|relay|mallory ARGS… starts a node and sets NAME_ID, NAME_ADDR and NAME_PEER
 // (ID@ADDR). A node of that name must have been stopped.
 func cmdNode(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) < 2 {
-		ts.Fatalf("usage: node NAME up|relay ARGS...")
+		ts.Fatalf("usage: node NAME up|relay|mallory ARGS...")
 	}
 	n, err := startNode(ts.MkAbs("."), scriptEnv(ts), args[1:]...)
 	ts.Check(err)

@@ -23,6 +23,28 @@ func (r *Relay) Listen(ctx context.Context, address string) (net.Listener, error
 	return ln, nil
 }
 
+// Loopback returns an error that wraps ErrNotLoopback unless HOST:PORT leads to this
+// machine only. What is bound and dialed is checked again.
+func Loopback(ctx context.Context, hostPort string) error {
+	host, _, err := net.SplitHostPort(hostPort)
+	if err != nil {
+		return fmt.Errorf("mallory: %q: want HOST:PORT: %w", hostPort, err)
+	}
+	if host == "" {
+		return fmt.Errorf("mallory: %s: %w", hostPort, ErrNotLoopback)
+	}
+	found, err := net.DefaultResolver.LookupNetIP(ctx, "ip", host)
+	if err != nil {
+		return fmt.Errorf("mallory: %s: %w", hostPort, err)
+	}
+	for _, a := range found {
+		if !a.Unmap().IsLoopback() {
+			return fmt.Errorf("mallory: %s: %w", hostPort, ErrNotLoopback)
+		}
+	}
+	return nil
+}
+
 // onlyLoopback refuses an address before it is bound or dialed, names resolved.
 func (r *Relay) onlyLoopback(_, address string, _ syscall.RawConn) error {
 	if r.cfg.InsecureAnyAddress {

@@ -72,7 +72,7 @@ var rights = map[string]func(s *scene){
 		s.flooded()
 	},
 	"flood-updates": func(s *scene) {
-		s.eventually("a part of the flood is there", func() bool { return s.status(s.caller).Counts.Applied > 2000 })
+		s.eventually("a part of the flood is there", func() bool { return s.status(s.caller).Counts.Applied > 1000 })
 		s.flooded()
 	},
 	"flood-digests": func(s *scene) {
@@ -80,12 +80,12 @@ var rights = map[string]func(s *scene){
 		s.flooded()
 	},
 	"flood-lookups": func(s *scene) {
-		s.done("brought strangers", func(st mallory.Stats) bool { return st.Made > 4000 })
+		s.done("brought strangers", func(st mallory.Stats) bool { return st.Made > 1000 })
 		s.flooded()
 	},
 	"flood-connections": func(s *scene) {
 		s.done("connected", func(st mallory.Stats) bool { return st.Made >= 1000 })
-		s.flooded()
+		s.goesOn()
 	},
 	"sybil": sybils,
 
@@ -119,6 +119,10 @@ var rights = map[string]func(s *scene){
 	"noise":       turnedAway("not hearsay"),
 }
 
+// early are the attacks on whoever comes from mallory's address: the honest relay must
+// be there before.
+var early = map[string]bool{"flood-connections": true, "sybil": true}
+
 // TestAttack has each attack meet a node that also has, in the end, an honest relay.
 func TestAttack(t *testing.T) {
 	for _, a := range mallory.Attacks() {
@@ -128,7 +132,7 @@ func TestAttack(t *testing.T) {
 			if right == nil {
 				t.Fatal("nothing is said of how a replica does the right thing")
 			}
-			s := newScene(t, mallory.TowardCaller, a.Name, a.Name == "sybil")
+			s := newScene(t, mallory.TowardCaller, a.Name, early[a.Name])
 			right(s)
 			s.converges()
 		})
@@ -246,16 +250,21 @@ func fromThePast(s *scene) {
 
 func equivocated(s *scene) {
 	id := s.key.Public().ID()
-	s.eventually("both sides have a history", func() bool { return s.author(s.caller, id).Seq == 1 && s.author(s.upstream, id).Seq == 1 })
-	s.help()
 	s.becomes(s.caller, id, replica.StateForked)
 	s.becomes(s.upstream, id, replica.StateForked)
 	s.explains(s.caller, id, 1, replica.StateCut)
 	s.blamesNobody(s.caller)
 }
 
-// flooded checks that others go on meanwhile, and that nobody is blamed.
+// flooded checks that others go on meanwhile, and that mallory is not blamed.
 func (s *scene) flooded() {
+	s.t.Helper()
+	s.goesOn()
+	s.linked()
+}
+
+// goesOn checks that others go on meanwhile, and that nobody is blamed.
+func (s *scene) goesOn() {
 	s.t.Helper()
 	s.help()
 	s.write(s.upstream, "meanwhile")
@@ -264,7 +273,6 @@ func (s *scene) flooded() {
 	s.has(s.upstream, "and back")
 	s.blamesNobody(s.caller)
 	s.blamesNobody(s.upstream)
-	s.linked()
 }
 
 func sybils(s *scene) {

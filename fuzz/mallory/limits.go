@@ -20,7 +20,7 @@ const (
 	floodAuthors     = 1000
 	floodUpdates     = 20_000
 	floodDigests     = 20_000
-	floodLookups     = 5000
+	floodLookups     = 1000
 	floodConnections = 1000 // for a Relay, all at a time
 	floodIDs         = 16   // for a Relay, one after another
 	crowdFrames      = 71   // a million authors in digests
