@@ -27,7 +27,9 @@
 // # Models
 //
 // [Model] is the original's scuttlebutt/model and [Events] its scuttlebutt/events. Both
-// are a [Node], which [Node.Sync] links to one peer at a time, over any connection.
+// are a [Node], which [Node.Sync] links to one peer at a time, over any connection;
+// [Node.Serve] and [Node.Connect] do so over TCP. [OpenFile] keeps a node's history in a
+// file that the original reads and writes as well. [InsecureRSASHA1] is its security mode.
 //
 // # Where it differs from the original
 //

@@ -1,0 +1,147 @@
+package scuttlebutt
+
+import (
+	"bytes"
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+func TestSaveAndLoad(t *testing.T) {
+	a, b := newModel(t, "A"), newModel(t, "B")
+	set(t, a, "k", `1`)
+	set(t, a, "k", `2`)
+	set(t, a, "l", `"é"`)
+	var file bytes.Buffer
+	if err := a.Save(&file); err != nil {
+		t.Fatal(err)
+	}
+	if got := strings.Count(file.String(), "\n"); got != 4 || !strings.HasSuffix(file.String(), "\"SYNC\"\n") {
+		t.Errorf("saved %q", file.String())
+	}
+	l, err := b.Load(t.Context(), bytes.NewReader(file.Bytes()))
+	if err != nil || l.Updates != 2 || l.Torn != 0 || l.Refused != 0 || l.End != int64(file.Len()) {
+		t.Errorf("%+v, %v", l, err)
+	}
+	want(t, b, `k=2 l="é"`)
+	// A date far ahead was taken before, and is again.
+	l, err = b.Load(t.Context(), strings.NewReader(`[["far",1],9e15,"X"]`+"\n"+`[["torn",1],9e15,"Y`))
+	if err != nil || l.Updates != 1 || l.Torn != 19 || l.End != 21 {
+		t.Errorf("%+v, %v", l, err)
+	}
+	want(t, b, `far=1 k=2 l="é"`)
+	if _, err := b.Load(t.Context(), strings.NewReader("{\"clock\":{}}\nnonsense\n")); !errors.Is(err, ErrMalformed) || !strings.Contains(err.Error(), "line 2") {
+		t.Errorf("a malformed line: %v", err)
+	}
+}
+
+func open(t *testing.T, m *Model, path string) (*File, Loaded) {
+	t.Helper()
+	f, l, err := OpenFile(t.Context(), &m.Node, path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return f, l
+}
+
+func TestFile(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "history")
+	a := newModel(t, "A")
+	set(t, a, "before", `1`)
+	f, _ := open(t, a, path)
+	set(t, a, "after", `1`)
+	if _, _, err := OpenFile(t.Context(), &newModel(t, "C").Node, path); err == nil {
+		t.Error("the file was opened twice")
+	}
+	if err := f.Flush(); err != nil {
+		t.Fatal(err)
+	}
+	set(t, a, "after", `2`)
+	if err := f.Close(); err != nil {
+		t.Fatal(err)
+	}
+
+	// It ends as that of a program that was killed while it wrote.
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(path, append(text, `[["torn",1],17952`...), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	b := newModel(t, "B")
+	set(t, b, "own", `1`)
+	f, l := open(t, b, path)
+	if l.Torn != 17 || l.Updates != 3 {
+		t.Errorf("%+v", l)
+	}
+	want(t, b, "after=2 before=1 own=1")
+	set(t, b, "later", `1`)
+	if err := f.Close(); err != nil {
+		t.Fatal(err)
+	}
+	text, _ = os.ReadFile(path)
+	if lines := strings.Split(string(text), "\n"); len(lines) != 8 || !strings.Contains(lines[5], "own") || !strings.Contains(lines[6], "later") {
+		t.Errorf("the file is\n%s", text)
+	}
+
+	// Its last line is whole but for the newline.
+	if err := os.WriteFile(path, bytes.TrimSuffix(text, []byte("\n")), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	c := newModel(t, "C")
+	f, _ = open(t, c, path)
+	for range 10 {
+		set(t, c, "later", `2`)
+		if err := f.Flush(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := f.Close(); err != nil {
+		t.Fatal(err)
+	}
+	// Most of it has been replaced: it is written anew.
+	d := newModel(t, "D")
+	f, l = open(t, d, path)
+	if err := f.Close(); err != nil || l.Updates != 15 {
+		t.Errorf("%+v, %v", l, err)
+	}
+	want(t, d, "after=2 before=1 later=2 own=1")
+	if text, _ = os.ReadFile(path); strings.Count(string(text), "\n") != 6 {
+		t.Errorf("the file is\n%s", text)
+	}
+}
+
+// TestFileOfStrangers: a signed history is verified when it is loaded, and is not written
+// anew without what was refused.
+func TestFileOfStrangers(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "history")
+	a := secureModel(t, security(t, "rsa1024"))
+	for range 5 {
+		set(t, a, "k", `1`)
+	}
+	set(t, a, "k", `2`)
+	var file bytes.Buffer
+	if err := a.Save(&file); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(path, file.Bytes(), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	b := secureModel(t, security(t, "rsa2048")) // which does not know a's key
+	f, l := open(t, b, path)
+	if err := f.Close(); err != nil || l.Refused != 1 || b.Stats().Updates != 0 {
+		t.Errorf("%+v, %v", l, err)
+	}
+	if text, _ := os.ReadFile(path); !bytes.Equal(text, file.Bytes()) {
+		t.Errorf("the file is\n%s", text)
+	}
+	c := secureModel(t, security(t, "rsa2048", "rsa1024"))
+	f, l = open(t, c, path)
+	if err := f.Close(); err != nil || l.Refused != 0 {
+		t.Errorf("%+v, %v", l, err)
+	}
+	want(t, c, "k=2")
+}
