@@ -315,3 +315,37 @@ func TestForkWhateverTheWindows(t *testing.T) {
 		fresh.counts(t, a.ID(), 1)
 	})
 }
+
+// TestForkBeyondTheWindows: two replicas have one branch each, and the windows admit
+// nothing of the one. They find out that there are two.
+func TestForkBeyondTheWindows(t *testing.T) {
+	a := wiretest.NewAuthor("a")
+	common := runsAt(a, a.Start(), []int{2}, 100, 101)
+	for _, lens := range [][2]int{{1, 3}, {2, 2}, {3, 1}, {3, 3}} {
+		for _, each := range []int{1, 3} {
+			t.Run(fmt.Sprint(lens, each), func(t *testing.T) {
+				cut := func(n int) (parts []int) {
+					for ; n > 0; n -= each {
+						parts = append(parts, min(n, each))
+					}
+					return parts
+				}
+				inside := runsAt(a, common[0].End(), cut(lens[0]), 102, 103, 104)
+				outside := runsAt(a, common[0].End(), cut(lens[1]), 110, 111, 112)
+				synctest.Test(t, func(t *testing.T) {
+					ks := newWindowed(a)
+					p, q := open(t, "", by(ks, store.NewMemory())), open(t, "", by(ks, store.NewMemory()))
+					p.take(t, exported(t, append(common[:1:1], inside...)...))
+					q.take(t, exported(t, append(common[:1:1], outside...)...))
+					ks.set(until(105))
+					p.counts(t, a.ID(), uint64(2+lens[0]))
+					q.counts(t, a.ID(), 2)
+					link(t, p.Replica, q.Replica)
+					rest(5 * time.Minute)
+					p.counts(t, a.ID(), 2)
+					q.counts(t, a.ID(), 2)
+				})
+			})
+		}
+	}
+}

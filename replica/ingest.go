@@ -381,6 +381,9 @@ func (r *Replica) decideLocked(s *settlement, res verify.Result) outcome {
 	case verify.Reject:
 		o.refuse = true
 		o.charge = errors.Is(o.why, wire.ErrBadSignature) || errors.Is(o.why, wire.ErrWrongKey)
+		if run, ok := res.Verified.(*wire.Run); ok && r.authors[id] != nil && r.authors[id].admitted {
+			s.others = append(s.others, other{run, r.inflight[o.print].from}) // it may be of a second history
+		}
 	default:
 		r.droppedLocked(id)
 	}

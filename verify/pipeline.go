@@ -25,7 +25,7 @@ var (
 
 // Result is the verdict on one submitted request.
 type Result struct {
-	Verified   wire.Statement  // nil unless Accept
+	Verified   wire.Statement  // nil unless Accept, or Reject with ErrOutsideWindow
 	Unverified wire.Unverified // as submitted
 	Verdict    Verdict         // Accept, Reject, or Unavailable with ErrDropped
 	Err        error           // why; nil if and only if Accept
@@ -119,8 +119,8 @@ type item struct {
 
 func (it *item) result(v Verdict, err error) Result {
 	res := Result{Unverified: it.req.Statement, Verdict: v, Err: err, Tag: it.tag}
-	if v == Accept {
-		res.Verified = *it.req.checked.Load()
+	if checked := it.req.checked.Load(); checked != nil && (v == Accept || errors.Is(err, ErrOutsideWindow)) {
+		res.Verified = *checked
 		if ws := it.req.windows.Load(); ws != nil {
 			res.Windows = *ws
 		}

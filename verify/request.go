@@ -38,7 +38,8 @@ var (
 	// keys.ErrUnknown.
 	ErrNotAdmitted = errors.New("verify: the author is not admitted")
 	// ErrOutsideWindow is wrapped when the keystore admits the author, but not for a time
-	// that it signed.
+	// that it signed. The statement is the author's all the same, and may show that it has
+	// signed two histories.
 	ErrOutsideWindow = errors.New("verify: signed outside the time that the author is admitted for")
 	// ErrNoKey is wrapped when the author's key is needed from the peer and did not come.
 	ErrNoKey = errors.New("verify: no key came with the statement")
