@@ -34,7 +34,7 @@ type app struct {
 
 func run(args []string) int {
 	a := &app{in: os.Stdin, out: os.Stdout, err: os.Stderr}
-	a.log = slog.New(&handler{w: a.err, level: slog.LevelWarn})
+	a.log = slog.New(&handler{w: redacting{a.err}, level: slog.LevelWarn})
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	context.AfterFunc(ctx, stop) // a second signal ends the program at once
@@ -97,9 +97,9 @@ func (a *app) setLog(cmd *cobra.Command) error {
 	}
 	switch a.logFormat {
 	case "text":
-		a.log = slog.New(&handler{w: a.err, level: level, timed: stays})
+		a.log = slog.New(&handler{w: redacting{a.err}, level: level, timed: stays})
 	case "json":
-		a.log = slog.New(slog.NewJSONHandler(a.err, &slog.HandlerOptions{Level: level, ReplaceAttr: nameHint}))
+		a.log = slog.New(slog.NewJSONHandler(redacting{a.err}, &slog.HandlerOptions{Level: level, ReplaceAttr: nameHint}))
 	default:
 		return usagef("--log-format is text or json, not %q", a.logFormat)
 	}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 
@@ -47,8 +48,12 @@ here before. The same bundle again does nothing: who was withdrawn stays so.`,
 					return err
 				}
 				id, added, err := node.Trust(a.data, text)
+				if err != nil && bytes.Contains(text, []byte("PRIVATE KEY-----")) {
+					return withHint(fmt.Errorf("%s: it is a private key, and a public one is wanted", name),
+						"its .pub file, or hearsay key convert --to authorized-key %s | hearsay trust -", shellQuote(name))
+				}
 				if err != nil {
-					return fmt.Errorf("%s: %w", name, err)
+					return fmt.Errorf("%s: %s", name, withoutPackage(err.Error()))
 				}
 				if !added {
 					fmt.Fprintf(a.err, "%v was trusted already\n", id)

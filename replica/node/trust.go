@@ -14,7 +14,7 @@ import (
 func Trust(path string, pub []byte) (id keys.NodeID, added bool, err error) {
 	key, comment, err := keys.ParsePublicFile(pub)
 	if err != nil {
-		return id, false, fmt.Errorf("node: trust: %w", err)
+		return id, false, fmt.Errorf("node: %w", err)
 	}
 	err = withTrusted(path, makeDir, func(trusted *dir.Dir) error {
 		id, added, err = trusted.Add(key, comment)
