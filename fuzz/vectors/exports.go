@@ -15,7 +15,7 @@ type exportVector struct {
 }
 
 type exportMeaning struct {
-	Topics     []string           `json:"topics"`
+	Hello      *helloMeaning      `json:"hello"`
 	Statements []statementMeaning `json:"statements"`
 }
 
@@ -53,11 +53,18 @@ func export(topics []string, statements ...wire.Statement) []byte {
 }
 
 func goodExport(name string, topics []string, statements ...wire.Statement) exportVector {
-	m := &exportMeaning{Topics: topics, Statements: []statementMeaning{}}
+	b := export(topics, statements...)
+	m := &exportMeaning{Hello: helloOf(b), Statements: []statementMeaning{}}
 	for _, s := range statements {
 		m.Statements = append(m.Statements, statementOf(s))
 	}
-	return exportVector{good(name), export(topics, statements...), m}
+	return exportVector{good(name), b, m}
+}
+
+// helloOf is what the Hello of an export file means.
+func helloOf(file []byte) *helloMeaning {
+	f := must(wire.ReadFrame(bytes.NewReader(file[len(exportMagic):])))
+	return goodFrame("", f.Type, f.Handle, f.Body).Means.Hello
 }
 
 const exportMagic = "hearsay export\x01\n"

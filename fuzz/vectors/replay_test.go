@@ -113,6 +113,8 @@ type play struct {
 	conn   net.Conn
 	frames []wire.Frame // read when all is quiet
 	ended  chan error
+
+	notices <-chan replica.Notice
 }
 
 func (v sessionVector) start(t *testing.T, real string) *play {
@@ -135,6 +137,7 @@ func (v sessionVector) start(t *testing.T, real string) *play {
 		all = append(all, r)
 	}
 	p.r = byTopic["t"]
+	p.notices = p.r.Notices(t.Context())
 	for _, s := range start {
 		if err := give(t, p.r, s); err != nil {
 			t.Fatal(err)
@@ -203,13 +206,25 @@ func (v sessionVector) replay(t *testing.T, real string) {
 	if real == "b" {
 		means = v.Means.B
 	}
-	var ends []ended
+	has := []ended{}
 	for id, ref := range p.r.Clock() {
-		ends = append(ends, endOf("t", ref, uint64(cutOf(t, p.r, id))))
+		has = append(has, endOf("t", ref, uint64(cutOf(t, p.r, id))))
 	}
-	slices.SortFunc(ends, byAuthor)
-	if len(ends)+len(means) > 0 {
-		same(t, v.verdict, ends, means)
+	slices.SortFunc(has, byAuthor)
+	same(t, v.verdict, has, means.Has)
+	for _, class := range means.Dropped {
+		n := <-p.notices
+		for n.Kind != replica.Rejected {
+			n = <-p.notices
+		}
+		if why := classes[class]; why == nil || !strings.Contains(n.Reason, why.Error()) {
+			t.Errorf("it dropped a statement for %q, want %s", n.Reason, class)
+		}
+	}
+	for len(p.notices) > 0 {
+		if n := <-p.notices; n.Kind == replica.Rejected {
+			t.Errorf("it dropped a statement: %s", n.Reason)
+		}
 	}
 }
 

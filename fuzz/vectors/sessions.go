@@ -15,7 +15,7 @@ type sessionVector struct {
 	Topics sides[[]string] `json:"topics"`          // what each side carries
 	Start  sides[[]stored] `json:"start"`           // what each side has
 	Steps  []sessionStep   `json:"steps"`
-	Means  *sides[[]ended] `json:"means,omitempty"` // what each side has afterwards
+	Means  *sides[ends]    `json:"means,omitempty"` // how each side ends
 }
 
 type sides[T any] struct {
@@ -35,6 +35,12 @@ type sessionStep struct {
 	From  string `json:"from"`
 	Says  string `json:"says"` // what the frame is, for people
 	Frame data   `json:"frame"`
+}
+
+// ends is what a side has afterwards, and the classes of the statements that it dropped.
+type ends struct {
+	Has     []ended  `json:"has"`
+	Dropped []string `json:"dropped"`
 }
 
 // ended is an author's frontier, and where it is cut, 0 for nowhere.
@@ -116,8 +122,10 @@ func (s *script) handle(from string) uint16 {
 	return uint16(1 + slices.Index(topics, "t"))
 }
 
-func (s *script) ends(a, b []ended) sessionVector {
-	s.Means = &sides[[]ended]{a, b}
+func (s *script) ends(a, b []ended, dropped ...string) sessionVector {
+	slices.SortFunc(a, byAuthor)
+	slices.SortFunc(b, byAuthor)
+	s.Means = &sides[ends]{ends{a, []string{}}, ends{b, append([]string{}, dropped...)}}
 	return s.sessionVector
 }
 
@@ -185,15 +193,12 @@ func sessionVectors() file[sessionVector] {
 		newScript("a run without its key, which is refused and no fault", none, none).hellos().
 			digest("a", 1, all).digest("b", 1, all).done("b", 1).
 			statement("a", h.one).done("a", 1).close("a").
-			ends(end(), end()),
+			ends(end(), end(), "no-key"),
 		newScript("types that may be skipped, with any handle", none, none).hellos().
 			raw("a", "type 128", frame(128, 1, []byte("x"))).raw("a", "type 255", frame(255, 77, nil)).
 			digest("a", 1, all).digest("b", 1, all).done("b", 1).done("a", 1).close("a").
 			ends(end(), end()),
 	}
-	slices.SortFunc(f.Good[1].Means.A, byAuthor)
-	slices.SortFunc(f.Good[1].Means.B, byAuthor)
-	slices.SortFunc(f.Good[8].Means.A, byAuthor)
 	f.Bad = badSessions(h)
 	return f
 }

@@ -303,7 +303,12 @@ func readExport(file []byte) (*exportMeaning, error) {
 	if err != nil {
 		return nil, err
 	}
-	m := &exportMeaning{Topics: append([]string{}, r.Topics()...), Statements: []statementMeaning{}}
+	m := &exportMeaning{Hello: helloOf(file), Statements: []statementMeaning{}}
+	for i, topic := range r.Topics() {
+		if m.Hello.Topics[i].Topic != topic {
+			return nil, fmt.Errorf("topic %d is %q", i, topic)
+		}
+	}
 	for {
 		u, k, err := r.Next()
 		if errors.Is(err, io.EOF) {
