@@ -29,7 +29,7 @@ func TestPageAndVectors(t *testing.T) {
 		t.Fatalf("%d checks were found on the page", len(class))
 	}
 	seen := map[string]int{}
-	for name := range files() {
+	for name := range made() {
 		names := map[string]bool{}
 		f := load[struct {
 			verdict
@@ -72,14 +72,16 @@ func node(t *testing.T) string {
 // TestCheckerInNode has a program that shares no code with this one check the vectors, and
 // itself.
 func TestCheckerInNode(t *testing.T) {
+	t.Parallel()
 	out, err := exec.CommandContext(t.Context(), node(t), filepath.Join(vectorDir, "check.mjs"), "--self-test").CombinedOutput()
-	if err != nil || bytes.Count(out, []byte(" good, ")) != len(files()) {
+	if err != nil || bytes.Count(out, []byte(" good, ")) != len(made()) {
 		t.Errorf("check.mjs: %v\n%s", err, out)
 	}
 }
 
 // TestCheckerNoticesChanges alters files, and wants check.mjs to fail.
 func TestCheckerNoticesChanges(t *testing.T) {
+	t.Parallel()
 	path := node(t)
 	for _, tt := range []struct{ file, name, old, new string }{
 		{"keys.json", "another class", `"class": "not-admitted"`, `"class": "malformed"`},

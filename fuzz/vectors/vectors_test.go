@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"reflect"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/hearsaynet/hearsay/keys"
@@ -19,9 +20,12 @@ import (
 
 const vectorDir = "../../testdata/vectors"
 
+// made is what the command makes.
+var made = sync.OnceValue(files)
+
 // TestPinned compares what the command makes with what is checked in, byte for byte.
 func TestPinned(t *testing.T) {
-	want := files()
+	want := made()
 	for name, b := range want {
 		got, err := os.ReadFile(filepath.Join(vectorDir, name))
 		if err != nil || !bytes.Equal(got, b) {

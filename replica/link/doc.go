@@ -13,7 +13,7 @@
 // extension count, the proof:
 //
 //	struct {
-//	    opaque node_key<1..535>;    // 2-byte length; SSH wire form, as package keys admits it
+//	    opaque node_key<1..536>;    // 2-byte length; SSH wire form, as package keys admits it
 //	    uint64 not_after;           // ns since the Unix epoch, below 2^63
 //	    opaque signature<1..532>;   // 2-byte length; SSHSIG of node_key, namespace "hearsay-link"
 //	} Proof;

@@ -896,6 +896,8 @@ const inputs = {
   "runs.json": ["key", "body"], "heads.json": ["key", "body"], "proofs.json": ["key", "body"], "frames.json": ["bytes"], "exports.json": ["file"],
 };
 
+const replaced = (list, i, x) => list.map((old, j) => (i === j ? x : old));
+
 // altered yields copies of a good vector with a bit flipped. What is in a frame that is
 // skipped, or a statement without its key, is nobody's to notice.
 function* altered(file, v) {
@@ -912,14 +914,14 @@ function* altered(file, v) {
     if (file === "ids.json" && v.text) yield { ...v, text: v.text.slice(0, at) + (v.text[at] === "z" ? "y" : "z") + v.text.slice(at + 1) };
     if (file === "links.json") yield { ...v, certificates: [flip(v.certificates[0], at, times)] };
     if (file === "histories.json") {
-      for (const [i, s] of v.steps.entries()) yield { ...v, steps: v.steps.with(i, { ...s, body: flip(s.body, at, times) }) };
+      for (const [i, s] of v.steps.entries()) yield { ...v, steps: replaced(v.steps, i, { ...s, body: flip(s.body, at, times) }) };
     }
     if (file === "sessions.json" && v.means.b.dropped.length === 0) {
       for (const [i, s] of v.steps.entries()) {
         const frame = bytes(s.frame);
         if (isStatement(frame[0])) {
           const body = frame.subarray(7);
-          yield { ...v, steps: v.steps.with(i, { ...s, frame: hex(frame.subarray(0, 7)) + flip(hex(body), at, times) }) };
+          yield { ...v, steps: replaced(v.steps, i, { ...s, frame: hex(frame.subarray(0, 7)) + flip(hex(body), at, times) }) };
         }
       }
     }
