@@ -39,7 +39,7 @@ func withHint(err error, format string, args ...any) error {
 	return &hinted{err, fmt.Sprintf(format, args...)}
 }
 
-var packages = []string{"node", "verify", "keygen", "sign", "sign/agent", "keys", "keys/dir", "keys/allowed", "keys/remote", "keys/roster", "keys/bundle", "keys/server", "replica", "wire", "store", "link", "kv", "events", "mallory"}
+var packages = []string{"node", "verify", "keygen", "sign", "sign/agent", "keys", "keys/dir", "keys/allowed", "keys/remote", "keys/roster", "keys/bundle", "keys/server", "replica", "wire", "store", "link", "kv", "events", "mallory", "session"}
 
 // withoutPackage drops the names of packages that start a message: they mean nothing
 // to who runs the command.

@@ -85,14 +85,14 @@ func handleOf(steps []Step) uint16 {
 	return 1
 }
 
-// listen reads frames up to the end of a session. It closes answered at the Done that is
-// waited for, and returns the text of a Close.
-func listen(r io.Reader, answered chan<- struct{}) (why string) {
+// listen reads frames up to a Close, whose text it returns, or the end. It closes answered
+// at the Done that is waited for.
+func listen(r io.Reader, answered chan<- struct{}) string {
 	in := bufio.NewReader(r)
 	for {
 		f, err := wire.ReadFrame(in)
 		if err != nil {
-			return why
+			return ""
 		}
 		switch f.Type {
 		case wire.FrameDone:
@@ -102,7 +102,7 @@ func listen(r io.Reader, answered chan<- struct{}) (why string) {
 			}
 		case wire.FrameClose:
 			if c, err := wire.ParseClose(f.Body); err == nil {
-				why = fmt.Sprintf("%v: %s", c.Code, c.Text)
+				return fmt.Sprintf("%v: %s", c.Code, c.Text)
 			}
 		}
 	}
@@ -114,6 +114,13 @@ var ErrNoAnswer = errors.New("no answer to an honest session")
 // Honest holds a short session as a peer with nothing would, and wants it answered within
 // the time. It closes conn.
 func Honest(ctx context.Context, conn io.ReadWriteCloser, topic string, patience time.Duration) error {
+	if err := honest(ctx, conn, topic, patience); err != nil {
+		return fmt.Errorf("session: %w", err)
+	}
+	return nil
+}
+
+func honest(ctx context.Context, conn io.ReadWriteCloser, topic string, patience time.Duration) error {
 	h := wire.Hello{Version: wire.Version, Agent: "hearsay fuzz, honest", Topics: []wire.TopicHandle{{Handle: 1, Topic: topic}}}
 	hello := Step{"Hello", wire.AppendFrame(nil, wire.Frame{Type: wire.FrameHello, Body: h.Append(nil)})}
 	switch how, why := Drive(ctx, conn, []Step{hello}, patience); {
@@ -122,9 +129,9 @@ func Honest(ctx context.Context, conn io.ReadWriteCloser, topic string, patience
 	case ctx.Err() != nil:
 		return context.Cause(ctx)
 	case how == Closed && why != "":
-		return fmt.Errorf("session: %w: closed: %s", ErrNoAnswer, why)
+		return fmt.Errorf("%w: closed: %s", ErrNoAnswer, why)
 	case how == Closed:
-		return fmt.Errorf("session: %w: the connection ended", ErrNoAnswer)
+		return fmt.Errorf("%w: the connection ended", ErrNoAnswer)
 	}
-	return fmt.Errorf("session: %w within %v", ErrNoAnswer, patience)
+	return fmt.Errorf("%w within %v", ErrNoAnswer, patience)
 }
