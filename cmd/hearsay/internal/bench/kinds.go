@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -122,8 +123,8 @@ func held(ctx context.Context, dir string, k *sign.PrivateKey) (s sign.Signer, s
 func add(ctx context.Context, socket, file string, public keys.PublicKey) error {
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
-	if err := until(ctx, func() bool { _, err := os.Stat(socket); return err == nil }); err != nil {
-		return fmt.Errorf("ssh-agent makes no socket: %w", err)
+	if err := until(ctx, func() bool { return answers(ctx, socket) }); err != nil {
+		return fmt.Errorf("ssh-agent does not answer: %w", err)
 	}
 	cmd := exec.CommandContext(ctx, "ssh-add", "-q", file)
 	cmd.Env = append(os.Environ(), "SSH_AUTH_SOCK="+socket)
@@ -131,4 +132,13 @@ func add(ctx context.Context, socket, file string, public keys.PublicKey) error 
 		return fmt.Errorf("ssh-add: %w: %s", err, out)
 	}
 	return agent.New(socket, public).Check(ctx)
+}
+
+// answers reports whether something takes connections at a socket, which is there before.
+func answers(ctx context.Context, socket string) bool {
+	c, err := new(net.Dialer).DialContext(ctx, "unix", socket)
+	if err != nil {
+		return false
+	}
+	return c.Close() == nil
 }
