@@ -83,8 +83,9 @@ func (ws Windows) String() string {
 // Windowed is a Keystore that admits ids for some times only. Its Lookup answers for
 // an id that is admitted at any time at all.
 type Windowed interface {
-	// LookupAdmission is Keystore.Lookup with the times that the id is admitted for,
-	// which bound the signed times of its statements. No wall clock is asked.
+	// LookupAdmission is Keystore.Lookup with the times that the id is admitted for. Of
+	// an author exactly the updates before its first one that is signed outside them
+	// count. No wall clock is asked.
 	LookupAdmission(ctx context.Context, id NodeID) (Admission, error)
 }
 

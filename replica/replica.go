@@ -60,8 +60,10 @@ type Config struct {
 	Store store.Store
 	// Signer signs local updates. Nil: the replica reads and relays only.
 	Signer sign.Signer
-	// Keystore says who is admitted, besides the Signer's own key. Nil, with
-	// a Verify: everybody that Verify accepts. Nil, without: nobody.
+	// Keystore says who is admitted, besides the Signer's own key; for which signed times,
+	// if it is a keys.Windowed. One that hangs holds Open up for 5 s, and what it said last
+	// counts until it answers again. Nil, with a Verify: everybody that Verify accepts. Nil,
+	// without: nobody.
 	Keystore keys.Keystore
 	// Verify decides on every run from elsewhere. Nil: verify.Admitted(Keystore).
 	Verify verify.Func

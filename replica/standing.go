@@ -73,13 +73,13 @@ func decodeStanding(body []byte) (s standing, err error) {
 	in := cryptobyte.String(body)
 	var admitted uint8
 	if !in.ReadUint8(&admitted) || admitted != standsIn && admitted != standsOut {
-		return s, errors.New("neither admitted nor not")
+		return standing{}, errors.New("neither admitted nor not")
 	}
 	s.out = admitted == standsOut
 	for !in.Empty() {
 		var after, before uint64
 		if !in.ReadUint64(&after) || !in.ReadUint64(&before) {
-			return s, errors.New("a window is cut short")
+			return standing{}, errors.New("a window is cut short")
 		}
 		s.windows = append(s.windows, keys.Window{After: windowTime(int64(after)), Before: windowTime(int64(before))})
 	}
