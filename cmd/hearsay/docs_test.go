@@ -8,17 +8,27 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 )
 
-// docAddress stands in documents for the address of the relay of the session.
-const docAddress = "127.0.0.1:4427"
+// docAddresses stand in documents for the addresses of the relay and of the key server of
+// the session.
+var docAddresses = map[string]string{"relay": "127.0.0.1:4427", "keyserver": "127.0.0.1:4430"}
+
+// docTools are what documents use and a machine may not have.
+var docTools = regexp.MustCompile(`(?:^|[|;&(])\s*(ssh-keygen|ssh-agent|ssh-add|openssl|curl|jq|node)(?:\s|$)`)
+
+// docEnv keeps what the commands of a session have exported.
+const docEnv = ".session-env"
 
 // TestDocuments runs the console sessions of README.md and docs/*.md: each document in a
-// directory of its own, each command in order, each output compared.
+// directory of its own, each command in order, each output compared. What a command exports
+// the next ones have. up, relay and keyserver run on, each as in a terminal of its own; "# ^C
+// in the terminal of hearsay up --data ada" stops the newest that starts like that.
 func TestDocuments(t *testing.T) {
 	docs, err := filepath.Glob("../../docs/*.md")
 	if err != nil {
@@ -30,7 +40,8 @@ func TestDocuments(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			s := &session{t: t, dir: t.TempDir()}
+			s := &session{t: t, dir: t.TempDir(), real: make(map[string]string)}
+			t.Cleanup(s.stopAgent)
 			for _, step := range consoleSteps(string(text)) {
 				s.run(step)
 			}
@@ -59,21 +70,46 @@ func consoleSteps(text string) (steps []step) {
 
 // session runs the commands of one document.
 type session struct {
-	t     *testing.T
-	dir   string
-	relay string // its real address
-	ran   int
+	t       *testing.T
+	dir     string
+	real    map[string]string // the addresses that stand for those of the document
+	running []process
+	ran     int
 }
+
+type process struct {
+	command string
+	stop    func()
+}
+
+var (
+	staysRunning = regexp.MustCompile(`^hearsay (up|relay|keyserver) `)
+	stopped      = regexp.MustCompile(`^# \^C in the terminal of (.+)`)
+)
 
 func (s *session) run(st step) {
 	s.t.Helper()
-	s.ran++
-	command := strings.ReplaceAll(st.command, "--listen "+docAddress, "--listen 127.0.0.1:0")
-	if s.relay != "" {
-		command = strings.ReplaceAll(command, docAddress, s.relay)
+	command := st.command
+	for _, tool := range docTools.FindAllStringSubmatch(command, -1) {
+		if _, err := exec.LookPath(tool[1]); err != nil {
+			s.t.Skipf("%s is not installed: what comes after %d commands is not run, from %q on", tool[1], s.ran, st.command)
+		}
 	}
-	if regexp.MustCompile(`^hearsay (up|relay) `).MatchString(command) {
+	s.ran++
+	for kind, address := range docAddresses {
+		command = strings.ReplaceAll(command, "--listen "+address, "--listen 127.0.0.1:0")
+		if s.real[kind] != "" {
+			command = strings.ReplaceAll(command, address, s.real[kind])
+			st.output = strings.ReplaceAll(st.output, address, s.real[kind])
+		}
+	}
+	if m := stopped.FindStringSubmatch(command); m != nil {
+		s.stop(m[1])
+		return
+	}
+	if staysRunning.MatchString(command) {
 		stop := s.background(command)
+		s.running = append(s.running, process{st.command, stop})
 		if st.output == "^C\n" {
 			stop()
 		}
@@ -93,7 +129,7 @@ func (s *session) run(st step) {
 }
 
 func (s *session) shell(command string) (string, error) {
-	cmd := exec.CommandContext(s.t.Context(), "sh", "-c", command)
+	cmd := exec.CommandContext(s.t.Context(), "sh", "-c", s.withEnv(command+"\nstatus=$?; export -p >"+docEnv+"; exit $status"))
 	var stdout, stderr bytes.Buffer
 	cmd.Dir, cmd.Stdout, cmd.Stderr = s.dir, &stdout, &stderr
 	if err := cmd.Run(); err != nil {
@@ -102,15 +138,46 @@ func (s *session) shell(command string) (string, error) {
 	return stdout.String(), nil
 }
 
-// background starts a node and waits for the line that joins it. stop interrupts it, as ^C
+// stopAgent ends an ssh-agent that a session has started and, as it failed, not ended.
+func (s *session) stopAgent() {
+	cmd := exec.Command("sh", "-c", s.withEnv(`test "$SSH_AGENT_PID" = "$BEFORE" || kill "$SSH_AGENT_PID"`))
+	cmd.Dir, cmd.Env = s.dir, append(os.Environ(), "BEFORE="+os.Getenv("SSH_AGENT_PID"))
+	if out, err := cmd.CombinedOutput(); err != nil {
+		s.t.Logf("the session's ssh-agent: %v: %s", err, out)
+	}
+}
+
+// withEnv has a command begin with what those before it have exported.
+func (s *session) withEnv(command string) string {
+	return "if test -e " + docEnv + "; then . ./" + docEnv + "; fi\n" + command
+}
+
+// stop ends the newest process that was started by a command that starts like that.
+func (s *session) stop(command string) {
+	s.t.Helper()
+	for _, p := range slices.Backward(s.running) {
+		if strings.HasPrefix(p.command, command) {
+			p.stop()
+			return
+		}
+	}
+	s.t.Fatalf("nothing runs that was started by %q", command)
+}
+
+// joinable is in what a node or a key server prints when it is ready.
+var joinable = regexp.MustCompile(`(?:--peer Qm\w+@|(?m:^)http://)(127\.0\.0\.1:\d+)\s`)
+
+// background starts a node and waits for the line that joins it, or a key server and waits
+// for its URL. stop interrupts it, as ^C
 // behind the command does, and waits until it has ended.
 func (s *session) background(command string) (stop func()) {
 	s.t.Helper()
+	kind := staysRunning.FindStringSubmatch(command)[1]
 	if !strings.Contains(command, "--listen") {
 		command += " --listen 127.0.0.1:0"
 	}
 	ctx, cancel := context.WithCancel(context.Background())
-	cmd := exec.CommandContext(ctx, "sh", "-c", "exec "+command)
+	cmd := exec.CommandContext(ctx, "sh", "-c", s.withEnv("exec "+command))
 	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
 	cmd.WaitDelay = 10 * time.Second
 	cmd.Dir = s.dir
@@ -132,10 +199,8 @@ func (s *session) background(command string) (stop func()) {
 	for buf := make([]byte, 4096); ; {
 		n, err := out.Read(buf)
 		printed.WriteString(string(buf[:n]))
-		if m := regexp.MustCompile(`--peer Qm\w+@(127\.0\.0\.1:\d+) `).FindStringSubmatch(printed.String()); m != nil {
-			if strings.HasPrefix(command, "hearsay relay") {
-				s.relay = m[1]
-			}
+		if m := joinable.FindStringSubmatch(printed.String()); m != nil {
+			s.real[kind] = m[1]
 			return stop
 		}
 		if err != nil {
