@@ -7,25 +7,41 @@ import (
 	"github.com/hearsaynet/hearsay/replica/scuttlebutt/internal/esjson"
 )
 
-// apply takes verified updates, in their order, under one lock. It calls refused with
-// those that there is no room for, outside of the lock.
+// apply takes verified updates, in their order, under one lock, and clears entries. It calls refused, outside
+// of the lock, with those that there is no room for; later ones of the same sources are not
+// taken either.
 func (n *Node) apply(entries []*entry, refused func(*entry, error)) {
-	var full []*entry
-	var why error
+	var full map[string]error
 	n.mu.Lock()
-	grown := n.seq
-	for _, e := range entries {
-		if err := n.applyLocked(e); err != nil {
-			full, why = append(full, e), err
+	before := n.seq
+	for i, e := range entries {
+		if full[e.source] != nil {
+			n.stats.Muted++
+			entries[i] = nil
+			continue
 		}
+		err := n.applyLocked(e)
+		if err == nil {
+			entries[i] = nil
+			continue
+		}
+		if full == nil {
+			full = make(map[string]error)
+		}
+		full[e.source] = err
 	}
-	if n.seq != grown {
+	if n.seq != before {
 		close(n.changed)
 		n.changed = make(chan struct{})
 	}
 	n.mu.Unlock()
-	for _, e := range full {
-		refused(e, why)
+	if full == nil {
+		return
+	}
+	for _, e := range entries {
+		if e != nil {
+			refused(e, full[e.source])
+		}
 	}
 }
 

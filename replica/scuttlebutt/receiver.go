@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"time"
+
+	"github.com/hearsaynet/hearsay/replica/scuttlebutt/internal/esjson"
 )
 
 // receiver takes the lines of one peer, or of one file.
@@ -58,7 +60,7 @@ func (r *receiver) line(line []byte) error {
 		}
 		return r.header(h)
 	}
-	text, err := Canonical(line)
+	text, err := esjson.Canonical(nil, line)
 	if err != nil {
 		return err
 	}
@@ -77,7 +79,7 @@ func (r *receiver) line(line []byte) error {
 
 func (r *receiver) update(line []byte) error {
 	if r.skip {
-		_, err := Canonical(line)
+		_, err := esjson.Check(line)
 		return err
 	}
 	e, err := parseUpdate(line, r.names)
