@@ -22,7 +22,7 @@ type local struct {
 	r *Replica
 
 	// writing is held while the own frontier moves, from here or from elsewhere.
-	writing sync.Mutex
+	writing lock
 
 	mu      sync.Mutex // guards the fields below
 	pending []*request
@@ -42,6 +42,7 @@ type request struct {
 
 func (l *local) init(r *Replica) {
 	l.r = r
+	l.writing = make(lock, 1)
 	l.room = make(chan struct{})
 	l.wake = make(chan struct{}, 1)
 }

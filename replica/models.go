@@ -32,7 +32,7 @@ func rebuilt(m Model) {
 type models struct {
 	r *Replica
 
-	mu      sync.Mutex // guards the fields below, and serialises all calls of models
+	mu      lock // guards the fields below, and serialises all calls of models
 	mounts  map[string]Model
 	folded  map[keys.NodeID]*folded // the authors that are in the models
 	out     map[keys.NodeID]bool    // the authors that were withdrawn
@@ -45,6 +45,13 @@ type models struct {
 	waits    waits
 	backlog  backlog
 }
+
+// lock is a mutex for what may take as long as a user's model or a disk does. Who waits
+// for it is durably blocked in the sense of testing/synctest, so that fake time goes on.
+type lock chan struct{}
+
+func (l lock) Lock()   { l <- struct{}{} }
+func (l lock) Unlock() { <-l }
 
 // folded is how far an author has been folded, and which updates of it wait.
 type folded struct {
@@ -77,6 +84,7 @@ func (h *parkedHeap) Pop() any {
 
 func (m *models) init(r *Replica) {
 	m.r = r
+	m.mu = make(lock, 1)
 	m.mounts = make(map[string]Model)
 	m.folded = make(map[keys.NodeID]*folded)
 	m.out = make(map[keys.NodeID]bool)

@@ -141,7 +141,6 @@ func TestBusyIsNotSilence(t *testing.T) {
 		if _, err := p.Mount("big", big); err != nil {
 			t.Fatal(err)
 		}
-		synctest.Wait() // who waits for the models' lock while one sleeps stops the fake clock
 		prev := x.Start()
 		quit := make(chan struct{})
 		go func() {
