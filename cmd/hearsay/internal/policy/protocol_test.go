@@ -26,13 +26,14 @@ func TestProtocolLimits(t *testing.T) {
 		t.Fatal(err)
 	}
 	src := &sources{dir: dir, fset: token.NewFileSet(), std: importer.Default(), done: map[string]*types.Package{}}
-	where := map[string]string{"wire": "replica/wire", "keys": "keys", "link": "replica/link", "replica": "replica"}
+	where := map[string]string{"wire": "replica/wire", "keys": "keys", "link": "replica/link", "replica": "replica", "node": "replica/node"}
 	rows := regexp.MustCompile("(?m)^\\|[^|]*\\| ([0-9,]+)( [a-z]+)? \\| `([a-z]+)\\.([A-Za-z]+)` \\|$").FindAllStringSubmatch(string(page), -1)
 	if all := regexp.MustCompile("(?m)^\\|.*\\| `[a-z]+\\.[A-Za-z]+` \\|").FindAll(page, -1); len(rows) < 35 || len(rows) != len(all) {
 		t.Fatalf("%d rows of limits were read, of %d", len(rows), len(all))
 	}
-	named := map[string]bool{}
+	named, values := map[string]bool{}, map[string]bool{}
 	for _, row := range rows {
+		values[strings.ReplaceAll(row[1], ",", "")] = true
 		pkg, err := src.Import(module + where[row[3]])
 		if err != nil {
 			t.Fatal(err)
@@ -52,6 +53,13 @@ func TestProtocolLimits(t *testing.T) {
 		}
 		if !constant.Compare(c.Val(), token.EQL, want) {
 			t.Errorf("%s is %v, the page says %s%s", name, c.Val(), row[1], row[2])
+		}
+	}
+	for line := range strings.Lines(string(page)) {
+		for _, n := range regexp.MustCompile(`\b[0-9]{1,3}(,[0-9]{3})+\b|\b[0-9]{5,8}\b`).FindAllString(line, -1) {
+			if n = strings.ReplaceAll(n, ",", ""); !values[n] && !strings.Contains(line, "OID") {
+				t.Errorf("the page says %s, which is no limit in its tables", n)
+			}
 		}
 	}
 	wire, err := src.Import(module + "replica/wire")
