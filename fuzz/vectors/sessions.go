@@ -131,7 +131,7 @@ func (s *script) ends(a, b []ended, dropped ...string) sessionVector {
 
 func sessionVectors() file[sessionVector] {
 	f := file[sessionVector]{About: "Sessions, whole: a has made the link. Each side admits every author whose key hashes to its id. " +
-		"Both sides of a good one stop when they are drained, if the last frame of each is Close; a bad one ends with a frame of a's that b refuses."}
+		"In a good one a side whose last frame is Close stops when it is drained; a bad one ends with a frame of a's that b refuses."}
 	h := newHistories()
 	bos := bo.run("t", bo.start(), change(5, "kv", "bo's"))
 	none := storedOf()
@@ -172,6 +172,11 @@ func sessionVectors() file[sessionVector] {
 			key("b", ada).statement("b", h.twin).done("b", 1).
 			statement("a", forked).statement("b", forked).close("a").close("b").
 			ends(cut, cut),
+		newScript("two histories of two lengths: the longer side shows the run that contradicts", storedOf(h.one, h.two, h.three), storedOf(h.one, h.twin)).hellos().
+			digest("a", 1, all, h.three.End()).digest("b", 1, all, h.twin.End()).done("b", 1).
+			key("a", ada).statement("a", h.two).done("a", 1).
+			key("b", ada).statement("b", forked).close("b").
+			ends(slices.Clone(cut), slices.Clone(cut)),
 		other.hello("a", "u", "t").hello("b", "t").
 			digest("a", 1, all, h.one.End()).digest("b", 1, all).done("b", 1).
 			key("a", ada).statement("a", h.one).done("a", 1).close("a").close("b").
@@ -194,6 +199,12 @@ func sessionVectors() file[sessionVector] {
 			digest("a", 1, all).digest("b", 1, all).done("b", 1).
 			statement("a", h.one).done("a", 1).close("a").
 			ends(end(), end(), "no-key"),
+		newScript("a run beyond a gap, which is asked for", storedOf(h.one, h.two, h.three), storedOf(h.one)).hellos().
+			digest("a", 1, all, h.three.End()).digest("b", 1, all, h.one.End()).done("b", 1).
+			key("a", ada).statement("a", h.three).done("a", 1).
+			digest("b", 2, named, h.one.End()).
+			statement("a", h.two, h.three).done("a", 2).close("a").
+			ends(end(h.three.End()), end(h.three.End()), "gap"),
 		newScript("types that may be skipped, with any handle", none, none).hellos().
 			raw("a", "type 128", frame(128, 1, []byte("x"))).raw("a", "type 255", frame(255, 77, nil)).
 			digest("a", 1, all).digest("b", 1, all).done("b", 1).done("a", 1).close("a").
