@@ -28,10 +28,12 @@ func build(keyDir string) (*corpus, error) {
 	c.publicKeys()
 	c.signatures()
 	c.keyLists()
+	c.keyBundles()
 	c.links()
 	c.agents()
 	c.stored()
 	c.texts()
+	c.scuttlebutt()
 	c.changes()
 	c.keyFiles(keyDir)
 	return c, c.err

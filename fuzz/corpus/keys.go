@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/hearsaynet/hearsay/keys"
+	"github.com/hearsaynet/hearsay/keys/bundle"
 	"github.com/hearsaynet/hearsay/keys/roster"
 )
 
@@ -110,13 +111,34 @@ func (c *corpus) keyLists() {
 		return must(roster.Seal(text, a.Public(), a.sign(roster.Namespace, text)))
 	}
 	signed := seal(admin)
-	c.good("key-bundle", "signed", signed)
+	c.good("signed-key-list", "signed", signed)
+	c.bad("signed-key-list", "nothing", nil)
+	c.bad("signed-key-list", "unsigned", text)
+	c.bad("signed-key-list", "thief", seal(newAuthor(8)))
+	c.bad("signed-key-list", "changed", bytes.Replace(signed, []byte("version 7"), []byte("version 8"), 1))
+	c.bad("signed-key-list", "byte-after", append(bytes.Clone(signed), 'x'))
+	c.bad("signed-key-list", "other-namespace", slices.Concat(text, keys.ArmorSignature(admin.Public(), namespace, admin.sign(namespace, text))))
+}
+
+func (c *corpus) keyBundles() {
+	b := bundle.Bundle{Name: "fleet", Version: 3, Issued: at(2026, 1), Expires: at(2026, 2), Members: []bundle.Member{
+		{Key: newAuthor(0).Public(), Comment: "edge 1", Names: []string{"edge-1"}}, {Key: newAuthor(32).Public()},
+	}}
+	text := must(b.Text())
+	c.good("key-bundle", "two-keys", text)
+	c.good("key-bundle", "by-hand", append(bytes.Clone(text), "\n# a comment\n"...))
 	c.bad("key-bundle", "nothing", nil)
-	c.bad("key-bundle", "unsigned", text)
-	c.bad("key-bundle", "thief", seal(newAuthor(8)))
-	c.bad("key-bundle", "changed", bytes.Replace(signed, []byte("version 7"), []byte("version 8"), 1))
-	c.bad("key-bundle", "byte-after", append(bytes.Clone(signed), 'x'))
-	c.bad("key-bundle", "other-namespace", slices.Concat(text, keys.ArmorSignature(admin.Public(), namespace, admin.sign(namespace, text))))
+	c.bad("key-bundle", "version-0", bytes.Replace(text, []byte("version 3"), []byte("version 0"), 1))
+	c.bad("key-bundle", "key-twice", slices.Concat(text, text[bytes.LastIndexByte(text[:len(text)-1], '\n')+1:]))
+	c.bad("key-bundle", "wildcard", bytes.Replace(text, []byte("edge-1"), []byte("edge-*"), 1))
+	c.bad("key-bundle", "authority", bytes.Replace(text, []byte(" namespaces="), []byte(" cert-authority,namespaces="), 1))
+
+	admin := newAuthor(9)
+	sig := must(bundle.Seal(text, admin.Public(), admin.sign(bundle.Namespace, text)))
+	c.good("signed-key-bundle", "signed", append(bytes.Clone(text), sig...))
+	c.bad("signed-key-bundle", "unsigned", text)
+	c.bad("signed-key-bundle", "changed", slices.Concat(bytes.Replace(text, []byte("version 3"), []byte("version 4"), 1), sig))
+	c.bad("signed-key-bundle", "thief", slices.Concat(text, must(bundle.Seal(text, newAuthor(8).Public(), newAuthor(8).sign(bundle.Namespace, text)))))
 }
 
 func at(year int, month time.Month) time.Time {
@@ -135,6 +157,8 @@ func (c *corpus) keyFiles(dir string) {
 			f(name, b)
 		}
 	}
+	each([]string{"rsa2048_public", "rsa2048_public_pkcs1"}, func(name string, b []byte) { c.good("scuttlebutt-key", name, b) })
+	each([]string{"ed25519_public", "rsa2048.pub", "rsa2048"}, func(name string, b []byte) { c.bad("scuttlebutt-key", name, b) })
 	each(publicFiles, func(name string, b []byte) {
 		c.good("public-file", name, b)
 		c.bad("private-key", name, b)

@@ -137,3 +137,28 @@ func (c *corpus) agents() {
 	c.good("agent-signature", "short-rsa", joined(keys.MarshalSignature(keys.FormatRSASHA512, make([]byte, 64))))
 	c.bad("agent-signature", "byte-inside", joined(append(keys.MarshalSignature(keys.FormatEd25519, make([]byte, 64)), 0)))
 }
+
+// scuttlebutt makes lines of the npm module's protocol, and its keys.
+func (c *corpus) scuttlebutt() {
+	for name, line := range map[string]string{
+		"update": `[["key","value"],1700000000000,"ada"]`, "signed": `[["key",null],1700000000000.001,"ada","c2ln"]`,
+		"not-canonical": `[ ["key", 1e3 ], 1.7e12, "\u0061da" ]`, "extra-digits": `[0,0.1000000000000000055511151231257827,"x"]`,
+	} {
+		c.good("scuttlebutt-update", name, []byte(line))
+	}
+	for name, line := range map[string]string{
+		"nothing": "", "two-elements": `[1,2]`, "five-elements": `[1,2,"x","y",5]`, "timestamp-0": `[1,0,"x"]`, "timestamp-text": `[1,"2","x"]`,
+		"source-number": `[1,2,3]`, "reserved-source": `[1,2,"__proto__"]`, "infinity": `[1,1e400,"x"]`, "deep": strings.Repeat("[", 20000), "two-values": `[1,2,"x"][1,2,"x"]`,
+		"long-source": `[1,2,"` + strings.Repeat("x", 70000) + `"]`,
+	} {
+		c.bad("scuttlebutt-update", name, []byte(line))
+	}
+	for name, line := range map[string]string{
+		"clock": `{"id":"ada","clock":{"bob":1700000000000,"eve":null}}`, "more": `{"id":"ada","clock":{},"meta":{"a":[1]},"x":1}`,
+	} {
+		c.good("scuttlebutt-header", name, []byte(line))
+	}
+	for name, line := range map[string]string{"nothing": "", "no-clock": `{"id":"ada"}`, "clock-array": `{"id":"ada","clock":[]}`, "array": `[]`, "cut-short": `{"id":`} {
+		c.bad("scuttlebutt-header", name, []byte(line))
+	}
+}

@@ -201,7 +201,7 @@ func (b *Bundle) parseHeader(text string) (members string, err error) {
 func parseMember(line string) (m Member, err error) {
 	l, err := keys.ParseSignerLine(line)
 	if err != nil {
-		return m, err
+		return m, fmt.Errorf("%w: %w", ErrMalformed, err)
 	}
 	for _, o := range l.Options {
 		switch o.Name {

@@ -275,7 +275,7 @@ func FuzzOpen(f *testing.F) {
 		f.Fatal(err)
 	}
 	fuzztest.Decoder[*roster.List]{
-		Corpus: "key-bundle", Errors: []error{roster.ErrMalformed, roster.ErrSigner}, Alloc: listAlloc,
+		Corpus: "signed-key-list", Errors: []error{roster.ErrMalformed, roster.ErrSigner}, Alloc: listAlloc,
 		Decode: func(b []byte) (*roster.List, error) { return roster.Open(b, admin.ID()) },
 		Check: func(t *testing.T, b []byte, l *roster.List) {
 			if text, err := l.Text(); err != nil || !bytes.HasPrefix(b, text) || l.Version != 7 || len(l.Entries) != 2 {
