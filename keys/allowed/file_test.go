@@ -13,19 +13,20 @@ import (
 
 	"github.com/hearsaynet/hearsay/keys"
 	"github.com/hearsaynet/hearsay/keys/allowed"
+	"github.com/hearsaynet/hearsay/keys/internal/keytest"
 )
 
 func TestOpenReadsWhatIsThere(t *testing.T) {
-	a, b := recorded(t, "ed25519"), recorded(t, "rsa2048")
+	a, b := keytest.Recorded(t, "ed25519"), keytest.Recorded(t, "rsa2048")
 	path := filepath.Join(t.TempDir(), "signers")
-	put(t, path, "# our fleet\n\nada@example "+a.String()+"\r\nbob@example,bob namespaces=\"git,hearsay-*\" "+b.String()+" at work")
+	keytest.Put(t, path, "# our fleet\n\nada@example "+a.String()+"\r\nbob@example,bob namespaces=\"git,hearsay-*\" "+b.String()+" at work")
 	f, err := allowed.Open(path, allowed.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	wantAdmitted(t, f, a)
-	wantAdmitted(t, f, b)
-	wantUnknown(t, f, recorded(t, "ed25519_passphrase"))
+	keytest.WantAdmitted(t, f, a)
+	keytest.WantAdmitted(t, f, b)
+	keytest.WantUnknown(t, f, keytest.Recorded(t, "ed25519_passphrase"))
 	want := []keys.NodeID{a.ID(), b.ID()}
 	slices.SortFunc(want, keys.NodeID.Compare)
 	if ids, err := f.List(t.Context()); err != nil || !slices.Equal(ids, want) {
@@ -36,7 +37,7 @@ func TestOpenReadsWhatIsThere(t *testing.T) {
 			t.Error(err)
 		}
 	}
-	wantUnavailable(t, f, a) // nobody follows the file any more
+	keytest.WantUnavailable(t, f, a) // nobody follows the file any more
 	if _, err := f.List(t.Context()); err == nil {
 		t.Error("List works after Close")
 	}
@@ -51,7 +52,7 @@ func TestOpenNeedsAFile(t *testing.T) {
 		t.Error("a directory is opened as a file")
 	}
 	large := filepath.Join(dir, "large")
-	put(t, large, strings.Repeat("# \n", allowed.MaxFileSize/3+1))
+	keytest.Put(t, large, strings.Repeat("# \n", allowed.MaxFileSize/3+1))
 	if _, err := allowed.Open(large, allowed.Options{}); err == nil || !strings.Contains(err.Error(), "larger") {
 		t.Errorf("a large file: %v", err)
 	}
@@ -59,7 +60,7 @@ func TestOpenNeedsAFile(t *testing.T) {
 
 // TestLines has what admits and what does not, a line each.
 func TestLines(t *testing.T) {
-	k := recorded(t, "ed25519")
+	k := keytest.Recorded(t, "ed25519")
 	day := func(y int, m time.Month, d int) time.Time { return time.Date(y, m, d, 0, 0, 0, 0, time.UTC) }
 	for _, tt := range []struct {
 		options string
@@ -103,7 +104,7 @@ func TestLines(t *testing.T) {
 		{`no-pty`, false, keys.Window{}},
 	} {
 		path := filepath.Join(t.TempDir(), "signers")
-		put(t, path, "ada "+tt.options+" "+k.String()+"\n")
+		keytest.Put(t, path, "ada "+tt.options+" "+k.String()+"\n")
 		f, err := allowed.Open(path, allowed.Options{})
 		if err != nil {
 			t.Fatal(err)
@@ -124,9 +125,9 @@ func TestLines(t *testing.T) {
 }
 
 func TestLinesOfOneKeyAddUp(t *testing.T) {
-	k, any := recorded(t, "ed25519"), recorded(t, "rsa2048")
+	k, any := keytest.Recorded(t, "ed25519"), keytest.Recorded(t, "rsa2048")
 	path := filepath.Join(t.TempDir(), "signers")
-	put(t, path, "ada valid-before=\"20250101Z\" "+k.String()+"\n"+
+	keytest.Put(t, path, "ada valid-before=\"20250101Z\" "+k.String()+"\n"+
 		"ada valid-after=\"20260101Z\" "+k.String()+"\n"+
 		"ada cert-authority "+k.String()+"\n"+
 		"bob valid-after=\"20260101Z\" "+any.String()+"\nbob "+any.String()+"\n")
@@ -135,15 +136,15 @@ func TestLinesOfOneKeyAddUp(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer f.Close()
-	wantAdmitted(t, f, k,
+	keytest.WantAdmitted(t, f, k,
 		keys.Window{Before: time.Date(2025, 1, 1, 0, 0, 0, 0, time.UTC)},
 		keys.Window{After: time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)})
-	wantAdmitted(t, f, any)
+	keytest.WantAdmitted(t, f, any)
 }
 
 // TestLinesOfOneKeyAreBounded: each of its windows costs every look-up.
 func TestLinesOfOneKeyAreBounded(t *testing.T) {
-	k := recorded(t, "ed25519")
+	k := keytest.Recorded(t, "ed25519")
 	var text strings.Builder
 	var want []keys.Window
 	for i := range 65 {
@@ -154,18 +155,18 @@ func TestLinesOfOneKeyAreBounded(t *testing.T) {
 		}
 	}
 	inBubble(t, text.String(), func(d fixture) {
-		wantAdmitted(t, d.File, k, want...)
+		keytest.WantAdmitted(t, d.File, k, want...)
 		if p := d.Problems(); len(p) != 1 || !strings.Contains(p[0].Error(), "line 65: ") {
 			t.Errorf("problems: %v; want line 65", p)
 		}
 	})
-	inBubble(t, text.String()+"a "+k.String(), func(d fixture) { wantAdmitted(t, d.File, k) }) // at any time
+	inBubble(t, text.String()+"a "+k.String(), func(d fixture) { keytest.WantAdmitted(t, d.File, k) }) // at any time
 }
 
 func TestPrincipal(t *testing.T) {
-	a, b, c := recorded(t, "ed25519"), recorded(t, "rsa2048"), recorded(t, "ed25519_passphrase")
+	a, b, c := keytest.Recorded(t, "ed25519"), keytest.Recorded(t, "rsa2048"), keytest.Recorded(t, "ed25519_passphrase")
 	path := filepath.Join(t.TempDir(), "signers")
-	put(t, path, "ada@example "+a.String()+"\n*@other,*@example,!bob@* "+b.String()+"\nbob@example "+c.String()+"\n")
+	keytest.Put(t, path, "ada@example "+a.String()+"\n*@other,*@example,!bob@* "+b.String()+"\nbob@example "+c.String()+"\n")
 	for principal, want := range map[string][]keys.PublicKey{
 		"":            {a, b, c},
 		"ada@example": {a, b},
@@ -180,9 +181,9 @@ func TestPrincipal(t *testing.T) {
 		}
 		for _, k := range []keys.PublicKey{a, b, c} {
 			if slices.Contains(want, k) {
-				wantAdmitted(t, f, k)
+				keytest.WantAdmitted(t, f, k)
 			} else {
-				wantUnknown(t, f, k)
+				keytest.WantUnknown(t, f, k)
 			}
 		}
 		f.Close()
@@ -191,69 +192,69 @@ func TestPrincipal(t *testing.T) {
 
 // TestFollows changes the file behind the keystore's back.
 func TestFollows(t *testing.T) {
-	a, b := recorded(t, "ed25519"), recorded(t, "rsa2048")
+	a, b := keytest.Recorded(t, "ed25519"), keytest.Recorded(t, "rsa2048")
 	inBubble(t, "ada "+a.String()+"\n", func(d fixture) {
 		changed := d.Changed()
-		second()
-		if closed(changed) {
+		keytest.Second()
+		if keytest.Closed(changed) {
 			d.t.Error("Changed is closed, and nothing has changed")
 		}
-		put(d.t, d.path, "ada "+a.String()+"\nbob "+b.String()+"\n")
-		second()
-		wantAdmitted(d.t, d.File, b)
-		if !closed(changed) {
+		keytest.Put(d.t, d.path, "ada "+a.String()+"\nbob "+b.String()+"\n")
+		keytest.Second()
+		keytest.WantAdmitted(d.t, d.File, b)
+		if !keytest.Closed(changed) {
 			d.t.Error("Changed is not closed by a line that was added")
 		}
 
 		changed = d.Changed()
-		put(d.t, d.path, "ada "+a.String()+" another comment\nbob "+b.String()+"\n")
-		second()
-		if closed(changed) {
+		keytest.Put(d.t, d.path, "ada "+a.String()+" another comment\nbob "+b.String()+"\n")
+		keytest.Second()
+		if keytest.Closed(changed) {
 			d.t.Error("Changed is closed by a comment")
 		}
 
 		until := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
-		put(d.t, d.path, "ada valid-before=\"20260101Z\" "+a.String()+"\nbob "+b.String()+"\n")
-		second()
-		wantAdmitted(d.t, d.File, a, keys.Window{Before: until})
-		if !closed(changed) {
+		keytest.Put(d.t, d.path, "ada valid-before=\"20260101Z\" "+a.String()+"\nbob "+b.String()+"\n")
+		keytest.Second()
+		keytest.WantAdmitted(d.t, d.File, a, keys.Window{Before: until})
+		if !keytest.Closed(changed) {
 			d.t.Error("Changed is not closed by a window")
 		}
 
 		next := filepath.Join(filepath.Dir(d.path), "next")
-		put(d.t, next, "bob "+b.String()+"\n")
+		keytest.Put(d.t, next, "bob "+b.String()+"\n")
 		if err := os.Rename(next, d.path); err != nil {
 			d.t.Fatal(err)
 		}
-		second()
-		wantUnknown(d.t, d.File, a)
-		wantAdmitted(d.t, d.File, b)
+		keytest.Second()
+		keytest.WantUnknown(d.t, d.File, a)
+		keytest.WantAdmitted(d.t, d.File, b)
 	})
 }
 
 func TestUnreadable(t *testing.T) {
-	a, b := recorded(t, "ed25519"), recorded(t, "rsa2048")
+	a, b := keytest.Recorded(t, "ed25519"), keytest.Recorded(t, "rsa2048")
 	inBubble(t, "ada "+a.String()+"\n", func(d fixture) {
 		if err := os.Rename(d.path, d.path+"~"); err != nil {
 			d.t.Fatal(err)
 		}
-		second()
-		wantAdmitted(d.t, d.File, a)
-		wantUnavailable(d.t, d.File, b)
+		keytest.Second()
+		keytest.WantAdmitted(d.t, d.File, a)
+		keytest.WantUnavailable(d.t, d.File, b)
 		if ids, err := d.List(d.t.Context()); err != nil || len(ids) != 1 {
 			d.t.Errorf("List = %v, %v; want what was admitted last", ids, err)
 		}
 		if p := d.Problems(); len(p) != 1 || !errors.Is(p[0], fs.ErrNotExist) {
 			d.t.Errorf("problems: %v", p)
 		}
-		put(d.t, d.path, strings.Repeat("# \n", allowed.MaxFileSize/3+1))
-		second()
-		wantAdmitted(d.t, d.File, a)
+		keytest.Put(d.t, d.path, strings.Repeat("# \n", allowed.MaxFileSize/3+1))
+		keytest.Second()
+		keytest.WantAdmitted(d.t, d.File, a)
 		if err := os.Rename(d.path+"~", d.path); err != nil {
 			d.t.Fatal(err)
 		}
-		second()
-		wantUnknown(d.t, d.File, b)
+		keytest.Second()
+		keytest.WantUnknown(d.t, d.File, b)
 		if n := strings.Count(d.log.String(), "cannot be read"); n != 1 || !strings.Contains(d.log.String(), "can be read again") {
 			d.t.Errorf("the log:\n%s", d.log)
 		}
@@ -263,9 +264,9 @@ func TestUnreadable(t *testing.T) {
 // TestBadLines has one line of each sort that admits nobody. The others count, and
 // each is logged once.
 func TestBadLines(t *testing.T) {
-	good := recorded(t, "ed25519")
+	good := keytest.Recorded(t, "ed25519")
 	read := func(name string) string {
-		b, err := os.ReadFile(filepath.Join(shared, name))
+		b, err := os.ReadFile(keytest.Path(name))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -281,8 +282,8 @@ func TestBadLines(t *testing.T) {
 		"ada " + good.String() + strings.Repeat(" x", allowed.MaxLine/2),
 	}
 	inBubble(t, strings.Join(bad, "\n")+"\nada "+good.String()+"\n", func(d fixture) {
-		second()
-		wantAdmitted(d.t, d.File, good)
+		keytest.Second()
+		keytest.WantAdmitted(d.t, d.File, good)
 		problems := d.Problems()
 		if len(problems) != len(bad) {
 			d.t.Fatalf("problems: %v", problems)
@@ -295,8 +296,8 @@ func TestBadLines(t *testing.T) {
 		if n := strings.Count(d.log.String(), "line of allowed signers"); n != len(bad) {
 			d.t.Errorf("%d lines are logged, want %d", n, len(bad))
 		}
-		put(d.t, d.path, strings.Join(bad, "\n")+"\nada "+good.String()+" again\n")
-		second()
+		keytest.Put(d.t, d.path, strings.Join(bad, "\n")+"\nada "+good.String()+" again\n")
+		keytest.Second()
 		if n := strings.Count(d.log.String(), "line of allowed signers"); n != len(bad) {
 			d.t.Errorf("%d lines are logged after the second look, want %d", n, len(bad))
 		}
@@ -304,7 +305,7 @@ func TestBadLines(t *testing.T) {
 }
 
 func TestLocalTimeIsSaid(t *testing.T) {
-	k := recorded(t, "ed25519")
+	k := keytest.Recorded(t, "ed25519")
 	inBubble(t, "ada valid-before=\"20300101\" "+k.String()+"\n", func(d fixture) {
 		if _, err := d.Lookup(d.t.Context(), k.ID()); err != nil {
 			d.t.Error(err)

@@ -9,10 +9,11 @@ import (
 	"github.com/hearsaynet/hearsay/fuzz/fuzztest"
 	"github.com/hearsaynet/hearsay/keys"
 	"github.com/hearsaynet/hearsay/keys/allowed"
+	"github.com/hearsaynet/hearsay/keys/internal/keytest"
 )
 
 func TestParseNumbersLines(t *testing.T) {
-	k := recorded(t, "ed25519")
+	k := keytest.Recorded(t, "ed25519")
 	lines, problems := allowed.Parse([]byte("\n# x\nada "+k.String()+"\nbob\n  bob "+k.String()), time.UTC)
 	if len(lines) != 2 || lines[0].Number != 3 || lines[1].Number != 5 || lines[1].Principals[0] != "bob" {
 		t.Errorf("lines: %+v", lines)
@@ -24,15 +25,15 @@ func TestParseNumbersLines(t *testing.T) {
 
 // TestPatternsTakeBoundedTime would run for years with a matcher that tries every way.
 func TestPatternsTakeBoundedTime(t *testing.T) {
-	k := recorded(t, "ed25519")
+	k := keytest.Recorded(t, "ed25519")
 	path := filepath.Join(t.TempDir(), "signers")
-	put(t, path, strings.Repeat("a*", 4000)+"b "+k.String()+"\n")
+	keytest.Put(t, path, strings.Repeat("a*", 4000)+"b "+k.String()+"\n")
 	f, err := allowed.Open(path, allowed.Options{Principal: strings.Repeat("a", 8000)})
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer f.Close()
-	wantUnknown(t, f, k)
+	keytest.WantUnknown(t, f, k)
 }
 
 func FuzzParse(f *testing.F) {

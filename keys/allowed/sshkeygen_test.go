@@ -10,6 +10,7 @@ import (
 
 	"github.com/hearsaynet/hearsay/keys"
 	"github.com/hearsaynet/hearsay/keys/allowed"
+	"github.com/hearsaynet/hearsay/keys/internal/keytest"
 )
 
 // TestSSHKeygenAgrees asks ssh-keygen about the same files: for each line and signed
@@ -20,12 +21,12 @@ func TestSSHKeygenAgrees(t *testing.T) {
 		t.Skip("ssh-keygen is not installed: its judgement of allowed_signers files is not compared")
 	}
 	dir := t.TempDir()
-	private, err := os.ReadFile(filepath.Join(shared, "ed25519"))
+	private, err := os.ReadFile(keytest.Path("ed25519"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	put(t, filepath.Join(dir, "key"), string(private))
-	put(t, filepath.Join(dir, "message"), "an update")
+	keytest.Put(t, filepath.Join(dir, "key"), string(private))
+	keytest.Put(t, filepath.Join(dir, "message"), "an update")
 	if out, err := exec.Command(sshKeygen, "-q", "-Y", "sign", "-n", allowed.Namespace, "-f", filepath.Join(dir, "key"), filepath.Join(dir, "message")).CombinedOutput(); err != nil {
 		t.Fatalf("ssh-keygen -Y sign: %v\n%s", err, out)
 	}
@@ -37,7 +38,7 @@ func TestSSHKeygenAgrees(t *testing.T) {
 	time.Local = zone
 	t.Cleanup(func() { time.Local = oldLocal })
 
-	k, other := recorded(t, "ed25519"), recorded(t, "ed25519_passphrase")
+	k, other := keytest.Recorded(t, "ed25519"), keytest.Recorded(t, "ed25519_passphrase")
 	at := func(s string) time.Time {
 		v, err := time.Parse("20060102150405", s)
 		if err != nil {
@@ -70,7 +71,7 @@ func TestSSHKeygenAgrees(t *testing.T) {
 		{"two windows", `ada valid-before="20260101Z" ` + k.String() + "\n" + `ada valid-after="20260601Z" ` + k.String(), []time.Time{at("20251231235959"), winter, summer}},
 	} {
 		path := filepath.Join(dir, "signers")
-		put(t, path, tt.text+"\n")
+		keytest.Put(t, path, tt.text+"\n")
 		f, err := allowed.Open(path, allowed.Options{Principal: "ada"})
 		if err != nil {
 			t.Fatal(err)
@@ -96,7 +97,7 @@ func TestSSHKeygenAgrees(t *testing.T) {
 }
 
 func BenchmarkParse(b *testing.B) {
-	k := recorded(b, "ed25519")
+	k := keytest.Recorded(b, "ed25519")
 	text := []byte(strings.Repeat("ada@example namespaces=\"hearsay-*\",valid-before=\"20300101Z\" "+k.String()+"\n", 10_000))
 	for b.Loop() {
 		if lines, problems := allowed.Parse(text, time.UTC); len(lines) != 10_000 || len(problems) != 0 {

@@ -3,9 +3,7 @@ package remote_test
 import (
 	"bytes"
 	"context"
-	"crypto/ed25519"
 	"crypto/sha256"
-	"encoding/binary"
 	"encoding/hex"
 	"errors"
 	"io"
@@ -19,6 +17,7 @@ import (
 	"time"
 
 	"github.com/hearsaynet/hearsay/keys"
+	"github.com/hearsaynet/hearsay/keys/internal/keytest"
 	"github.com/hearsaynet/hearsay/keys/remote"
 	"github.com/hearsaynet/hearsay/keys/roster"
 )
@@ -32,50 +31,22 @@ var (
 	_ io.Closer     = (*remote.Store)(nil)
 )
 
-func newKey(t testing.TB, n int) (ed25519.PrivateKey, keys.PublicKey) {
-	t.Helper()
-	seed := make([]byte, ed25519.SeedSize)
-	binary.BigEndian.PutUint64(seed, uint64(n)+1)
-	priv := ed25519.NewKeyFromSeed(seed)
-	k, err := keys.ParsePublicKey(keys.MarshalSignature(keys.TypeEd25519, priv.Public().(ed25519.PublicKey)))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return priv, k
-}
-
-func publicKey(t testing.TB, n int) keys.PublicKey {
-	_, k := newKey(t, n)
-	return k
-}
-
 const adminKey, thiefKey = 1000, 1001
 
-func adminID(t testing.TB) keys.NodeID { return publicKey(t, adminKey).ID() }
+func adminID(t testing.TB) keys.NodeID { return keytest.Key(t, adminKey).ID() }
 
 func sealed(t testing.TB, by int, l *roster.List) []byte {
 	t.Helper()
-	text, err := l.Text()
-	if err != nil {
-		t.Fatal(err)
-	}
-	priv, k := newKey(t, by)
-	sig := keys.MarshalSignature(keys.FormatEd25519, ed25519.Sign(priv, keys.SignedData(roster.Namespace, sha256.Sum256(text))))
-	signed, err := roster.Seal(text, k, sig)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return signed
+	return keytest.NewSigner(t, by).Seal(t, l)
 }
 
 // listOf is good for an hour from now.
-func listOf(t testing.TB, version uint64, admitted ...keys.PublicKey) *roster.List {
-	now := time.Now().Truncate(time.Second)
-	l := &roster.List{Version: version, Issued: now, Expires: now.Add(time.Hour)}
-	for _, k := range admitted {
-		l.Entries = append(l.Entries, roster.Entry{ID: k.ID()})
+func listOf(version uint64, admitted ...keys.PublicKey) *roster.List {
+	ids := make([]keys.NodeID, len(admitted))
+	for i, k := range admitted {
+		ids[i] = k.ID()
 	}
-	return l
+	return keytest.List(version, time.Now(), ids...)
 }
 
 // service is a key server that can be made to misbehave.
@@ -169,7 +140,7 @@ type bench struct {
 	*service
 	t   *testing.T
 	cfg remote.Config
-	log *logText
+	log *keytest.Log
 }
 
 func inBubble(t *testing.T, f func(t *testing.T, b *bench)) {
@@ -184,7 +155,7 @@ func inBubble(t *testing.T, f func(t *testing.T, b *bench)) {
 		defer srv.Shutdown(context.Background())
 		transport := &http.Transport{DialContext: p.dial}
 		defer transport.CloseIdleConnections()
-		log := new(logText)
+		log := new(keytest.Log)
 		f(t, &bench{s, t, remote.Config{URL: "http://keys.example", Signer: adminID(t), Dir: dir,
 			Transport: transport, Log: slog.New(slog.NewTextHandler(log, nil))}, log})
 	})
@@ -199,35 +170,6 @@ func (b *bench) open() *remote.Store {
 	return s
 }
 
-func wantAdmitted(t *testing.T, s *remote.Store, k keys.PublicKey) {
-	t.Helper()
-	if got, err := s.Lookup(t.Context(), k.ID()); err != nil || got != k {
-		t.Errorf("Lookup = %v, %v; want the key", got, err)
-	}
-}
-
-func wantUnknown(t *testing.T, s *remote.Store, k keys.PublicKey) {
-	t.Helper()
-	if got, err := s.Lookup(t.Context(), k.ID()); !errors.Is(err, keys.ErrUnknown) || !got.IsZero() {
-		t.Errorf("Lookup = %v, %v; want ErrUnknown", got, err)
-	}
-}
-
-// wantUnavailable wants an error that says all of says.
-func wantUnavailable(t *testing.T, s *remote.Store, k keys.PublicKey, says ...string) {
-	t.Helper()
-	got, err := s.Lookup(t.Context(), k.ID())
-	if err == nil || errors.Is(err, keys.ErrUnknown) || !got.IsZero() {
-		t.Errorf("Lookup = %v, %v; want unavailable", got, err)
-		return
-	}
-	for _, text := range says {
-		if !strings.Contains(err.Error(), text) {
-			t.Errorf("%q does not say %q", err, text)
-		}
-	}
-}
-
 func wantProblem(t *testing.T, s *remote.Store, want error) {
 	t.Helper()
 	if p := s.Problems(); len(p) != 1 || !errors.Is(p[0], want) {
@@ -235,35 +177,8 @@ func wantProblem(t *testing.T, s *remote.Store, want error) {
 	}
 }
 
-func closed(c <-chan struct{}) bool {
-	select {
-	case <-c:
-		return true
-	default:
-		return false
-	}
-}
-
 // look lets the next look at the list pass.
 func look() {
 	time.Sleep(70 * time.Second)
 	synctest.Wait()
-}
-
-// logText is written by one goroutine while another reads it.
-type logText struct {
-	mu sync.Mutex // guards b
-	b  strings.Builder
-}
-
-func (l *logText) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.Write(p)
-}
-
-func (l *logText) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.String()
 }

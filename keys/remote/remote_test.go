@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/hearsaynet/hearsay/keys"
+	"github.com/hearsaynet/hearsay/keys/internal/keytest"
 	"github.com/hearsaynet/hearsay/keys/remote"
 	"github.com/hearsaynet/hearsay/keys/roster"
 	"github.com/hearsaynet/hearsay/keys/server"
@@ -43,19 +44,19 @@ func TestOpenChecksItsConfig(t *testing.T) {
 
 func TestAdmitsWhomTheListNames(t *testing.T) {
 	inBubble(t, func(t *testing.T, b *bench) {
-		k, other := publicKey(t, 1), publicKey(t, 2)
-		l := listOf(t, 3, k, publicKey(t, 3))
-		b.offer(sealed(t, adminKey, l), k, other, publicKey(t, 3))
+		k, other := keytest.Key(t, 1), keytest.Key(t, 2)
+		l := listOf(3, k, keytest.Key(t, 3))
+		b.offer(sealed(t, adminKey, l), k, other, keytest.Key(t, 3))
 		s := b.open()
 		defer s.Close()
-		wantAdmitted(t, s, k)
-		wantUnknown(t, s, other) // the server has its key, and that means nothing
-		wantAdmitted(t, s, k)
+		keytest.WantAdmitted(t, s, k)
+		keytest.WantUnknown(t, s, other) // the server has its key, and that means nothing
+		keytest.WantAdmitted(t, s, k)
 		if n := b.count("POST"); n != 1 {
 			t.Errorf("keys are fetched %d times, want once\n%s", n, b.log)
 		}
 		ids, err := s.List(t.Context())
-		want := []keys.NodeID{k.ID(), publicKey(t, 3).ID()}
+		want := []keys.NodeID{k.ID(), keytest.Key(t, 3).ID()}
 		slices.SortFunc(want, keys.NodeID.Compare)
 		if err != nil || !slices.Equal(ids, want) {
 			t.Errorf("List = %v, %v; want %v", ids, err, want)
@@ -71,30 +72,30 @@ func TestAdmitsWhomTheListNames(t *testing.T) {
 
 func TestFollowsTheList(t *testing.T) {
 	inBubble(t, func(t *testing.T, b *bench) {
-		k, other := publicKey(t, 1), publicKey(t, 2)
-		b.offer(sealed(t, adminKey, listOf(t, 1, k)), k, other)
+		k, other := keytest.Key(t, 1), keytest.Key(t, 2)
+		b.offer(sealed(t, adminKey, listOf(1, k)), k, other)
 		s := b.open()
 		defer s.Close()
-		wantAdmitted(t, s, k)
+		keytest.WantAdmitted(t, s, k)
 		changed := s.Changed()
 		look()
-		if closed(changed) {
+		if keytest.Closed(changed) {
 			t.Error("Changed is closed, and nothing has changed")
 		}
-		b.offer(sealed(t, adminKey, listOf(t, 2, other)), k, other)
+		b.offer(sealed(t, adminKey, listOf(2, other)), k, other)
 		look()
-		if !closed(changed) {
+		if !keytest.Closed(changed) {
 			t.Error("Changed is not closed by a new list")
 		}
-		wantUnknown(t, s, k)
-		wantAdmitted(t, s, other)
+		keytest.WantUnknown(t, s, k)
+		keytest.WantAdmitted(t, s, other)
 	})
 }
 
 func TestWindowsOfTheList(t *testing.T) {
 	inBubble(t, func(t *testing.T, b *bench) {
-		k := publicKey(t, 1)
-		l := listOf(t, 1, k)
+		k := keytest.Key(t, 1)
+		l := listOf(1, k)
 		l.Entries[0].Windows = keys.Windows{{Before: time.Unix(1e9, 0)}}
 		b.offer(sealed(t, adminKey, l), k)
 		s := b.open()
@@ -114,7 +115,7 @@ func TestLooksLessOftenWhileItFails(t *testing.T) {
 		if n := b.count("GET"); n < 50 || n > 75 {
 			t.Errorf("%d looks in an hour, want about one a minute", n)
 		}
-		b.offer(sealed(t, adminKey, listOf(t, 1)))
+		b.offer(sealed(t, adminKey, listOf(1)))
 		look()
 		before := b.count("GET")
 		time.Sleep(time.Minute)
@@ -127,7 +128,7 @@ func TestLooksLessOftenWhileItFails(t *testing.T) {
 // TestUnchangedListCostsNothing counts the bytes of lists that go over the wire.
 func TestUnchangedListCostsNothing(t *testing.T) {
 	inBubble(t, func(t *testing.T, b *bench) {
-		signed := sealed(t, adminKey, listOf(t, 1, publicKey(t, 1)))
+		signed := sealed(t, adminKey, listOf(1, keytest.Key(t, 1)))
 		var mu sync.Mutex
 		answers := map[int]int{}
 		b.offer(signed)
@@ -165,10 +166,10 @@ func TestBatchIsOneRequest(t *testing.T) {
 		var all []keys.PublicKey
 		var ids []keys.NodeID
 		for i := range 300 {
-			all = append(all, publicKey(t, i))
+			all = append(all, keytest.Key(t, i))
 			ids = append(ids, all[i].ID())
 		}
-		b.offer(sealed(t, adminKey, listOf(t, 1, all[:299]...)), all...)
+		b.offer(sealed(t, adminKey, listOf(1, all[:299]...)), all...)
 		s := b.open()
 		defer s.Close()
 		for i, got := range s.LookupAll(t.Context(), ids[:250]) {
@@ -197,52 +198,52 @@ func TestBatchIsOneRequest(t *testing.T) {
 // TestOutage: what is known is answered, also after a restart, until the list expires.
 func TestOutage(t *testing.T) {
 	inBubble(t, func(t *testing.T, b *bench) {
-		k, unfetched, other := publicKey(t, 1), publicKey(t, 2), publicKey(t, 3)
-		b.offer(sealed(t, adminKey, listOf(t, 1, k, unfetched)), k, unfetched)
+		k, unfetched, other := keytest.Key(t, 1), keytest.Key(t, 2), keytest.Key(t, 3)
+		b.offer(sealed(t, adminKey, listOf(1, k, unfetched)), k, unfetched)
 		s := b.open()
-		wantAdmitted(t, s, k)
+		keytest.WantAdmitted(t, s, k)
 		b.set(nil)
 		look()
-		wantAdmitted(t, s, k)
-		wantUnknown(t, s, other)
-		wantUnavailable(t, s, unfetched, "502")
+		keytest.WantAdmitted(t, s, k)
+		keytest.WantUnknown(t, s, other)
+		keytest.WantUnavailable(t, s, unfetched, "502")
 		if err := s.Close(); err != nil {
 			t.Fatal(err)
 		}
-		wantUnavailable(t, s, k, "closed")
+		keytest.WantUnavailable(t, s, k, "closed")
 
 		s = b.open()
 		defer s.Close()
 		start := time.Now()
-		wantAdmitted(t, s, k)
-		wantUnknown(t, s, other)
+		keytest.WantAdmitted(t, s, k)
+		keytest.WantUnknown(t, s, other)
 		if d := time.Since(start); d != 0 {
 			t.Errorf("what was kept is answered after %v", d)
 		}
 		for range 48 { // most of an hour
 			look()
 		}
-		wantAdmitted(t, s, k)
+		keytest.WantAdmitted(t, s, k)
 		changed := s.Changed()
 		for range 3 {
 			look()
 		}
-		wantUnavailable(t, s, k, "list 1 expired")
+		keytest.WantUnavailable(t, s, k, "list 1 expired")
 		if _, err := s.Lookup(t.Context(), other.ID()); !errors.Is(err, keys.ErrExpired) || !errors.Is(err, remote.ErrFreeze) {
 			t.Errorf("an id that is not listed: %v; want ErrExpired", err)
 		}
 		if _, err := s.List(t.Context()); !errors.Is(err, keys.ErrExpired) {
 			t.Errorf("List: %v, want ErrExpired", err)
 		}
-		if !closed(changed) {
+		if !keytest.Closed(changed) {
 			t.Error("Changed is not closed by the expiry")
 		}
 		if n := strings.Count(b.log.String(), "list has expired"); n != 1 {
 			t.Errorf("the expiry is logged %d times, want once:\n%s", n, b.log)
 		}
-		b.offer(sealed(t, adminKey, listOf(t, 2, k)), k)
+		b.offer(sealed(t, adminKey, listOf(2, k)), k)
 		look()
-		wantAdmitted(t, s, k)
+		keytest.WantAdmitted(t, s, k)
 		if p := s.Problems(); len(p) != 0 {
 			t.Errorf("problems after recovery: %v", p)
 		}
@@ -251,13 +252,13 @@ func TestOutage(t *testing.T) {
 
 func TestNoListYet(t *testing.T) {
 	inBubble(t, func(t *testing.T, b *bench) {
-		k := publicKey(t, 1)
+		k := keytest.Key(t, 1)
 		s := b.open()
 		defer s.Close()
-		wantUnavailable(t, s, k, "no list yet", "502")
-		b.offer(sealed(t, adminKey, listOf(t, 1, k)), k)
+		keytest.WantUnavailable(t, s, k, "no list yet", "502")
+		b.offer(sealed(t, adminKey, listOf(1, k)), k)
 		look()
-		wantAdmitted(t, s, k)
+		keytest.WantAdmitted(t, s, k)
 		if n := strings.Count(b.log.String(), "level=WARN"); n != 1 || !strings.Contains(b.log.String(), "can be had again") {
 			t.Errorf("the log:\n%s", b.log)
 		}
@@ -265,46 +266,46 @@ func TestNoListYet(t *testing.T) {
 }
 
 func TestAttack(t *testing.T) {
-	k, other := publicKey(t, 1), publicKey(t, 2)
+	k, other := keytest.Key(t, 1), keytest.Key(t, 2)
 	t.Run("rollback", func(t *testing.T) {
 		inBubble(t, func(t *testing.T, b *bench) {
-			old := sealed(t, adminKey, listOf(t, 4, k, other))
-			b.offer(sealed(t, adminKey, listOf(t, 5, k)), k, other)
+			old := sealed(t, adminKey, listOf(4, k, other))
+			b.offer(sealed(t, adminKey, listOf(5, k)), k, other)
 			s := b.open()
-			wantAdmitted(t, s, k)
+			keytest.WantAdmitted(t, s, k)
 			b.offer(old, k, other)
 			look()
-			wantUnknown(t, s, other)
+			keytest.WantUnknown(t, s, other)
 			wantProblem(t, s, remote.ErrRollback)
 			s.Close()
 			s = b.open() // it holds over a restart
 			defer s.Close()
 			look()
-			wantUnknown(t, s, other)
-			wantAdmitted(t, s, k)
+			keytest.WantUnknown(t, s, other)
+			keytest.WantAdmitted(t, s, k)
 			wantProblem(t, s, remote.ErrRollback)
 			if n := strings.Count(b.log.String(), "rollback"); n != 2 {
 				t.Errorf("a rollback is logged %d times, want once a run:\n%s", n, b.log)
 			}
-			b.offer(sealed(t, adminKey, listOf(t, 6, other)), k, other)
+			b.offer(sealed(t, adminKey, listOf(6, other)), k, other)
 			look()
-			wantAdmitted(t, s, other)
+			keytest.WantAdmitted(t, s, other)
 		})
 	})
 	t.Run("two lists of one version", func(t *testing.T) {
 		inBubble(t, func(t *testing.T, b *bench) {
-			b.offer(sealed(t, adminKey, listOf(t, 5, k)), k, other)
+			b.offer(sealed(t, adminKey, listOf(5, k)), k, other)
 			s := b.open()
 			defer s.Close()
-			wantAdmitted(t, s, k)
-			b.offer(sealed(t, adminKey, listOf(t, 5, k, other)), k, other)
+			keytest.WantAdmitted(t, s, k)
+			b.offer(sealed(t, adminKey, listOf(5, k, other)), k, other)
 			look()
-			wantUnknown(t, s, other)
+			keytest.WantUnknown(t, s, other)
 			wantProblem(t, s, remote.ErrRollback)
 		})
 	})
 	t.Run("an ETag that outlives the attack", func(t *testing.T) {
-		first, second := sealed(t, adminKey, listOf(t, 1, k)), sealed(t, adminKey, listOf(t, 2, k, other))
+		first, second := sealed(t, adminKey, listOf(1, k)), sealed(t, adminKey, listOf(2, k, other))
 		sum := sha256.Sum256(second)
 		for _, etag := range []string{"*", `"` + hex.EncodeToString(sum[:16]) + `"`} {
 			inBubble(t, func(t *testing.T, b *bench) {
@@ -320,27 +321,27 @@ func TestAttack(t *testing.T) {
 				})
 				s := b.open()
 				defer s.Close()
-				wantAdmitted(t, s, k)
+				keytest.WantAdmitted(t, s, k)
 				b.offer(second, k, other)
 				look()
-				wantAdmitted(t, s, other)
+				keytest.WantAdmitted(t, s, other)
 			})
 		}
 	})
 	t.Run("one list, armored otherwise each time", func(t *testing.T) {
 		inBubble(t, func(t *testing.T, b *bench) {
-			signed := sealed(t, adminKey, listOf(t, 1, k))
+			signed := sealed(t, adminKey, listOf(1, k))
 			b.offer(signed, k)
 			s := b.open()
 			defer s.Close()
-			wantAdmitted(t, s, k)
+			keytest.WantAdmitted(t, s, k)
 			changed := s.Changed()
 			b.set(func(w http.ResponseWriter, r *http.Request) {
 				signed = append(signed, '\n')
 				w.Write(signed)
 			})
 			look()
-			if closed(changed) {
+			if keytest.Closed(changed) {
 				t.Error("it counts as a change")
 			}
 			time.Sleep(time.Hour)
@@ -352,44 +353,44 @@ func TestAttack(t *testing.T) {
 	})
 	t.Run("freeze", func(t *testing.T) {
 		inBubble(t, func(t *testing.T, b *bench) {
-			b.offer(sealed(t, adminKey, listOf(t, 5, k)), k)
+			b.offer(sealed(t, adminKey, listOf(5, k)), k)
 			s := b.open()
 			defer s.Close()
-			wantAdmitted(t, s, k)
+			keytest.WantAdmitted(t, s, k)
 			time.Sleep(time.Hour)
-			wantUnavailable(t, s, k, "administrator", "withholds")
-			wantUnavailable(t, s, other)
+			keytest.WantUnavailable(t, s, k, "administrator", "withholds")
+			keytest.WantUnavailable(t, s, other)
 			wantProblem(t, s, remote.ErrFreeze)
 		})
 	})
 	t.Run("a newer list that has expired", func(t *testing.T) {
 		inBubble(t, func(t *testing.T, b *bench) {
-			l := listOf(t, 6)
+			l := listOf(6)
 			l.Issued, l.Expires = l.Issued.Add(-time.Hour), l.Issued.Add(-time.Minute)
-			b.offer(sealed(t, adminKey, listOf(t, 5, k)), k)
+			b.offer(sealed(t, adminKey, listOf(5, k)), k)
 			s := b.open()
 			defer s.Close()
-			wantAdmitted(t, s, k)
+			keytest.WantAdmitted(t, s, k)
 			b.offer(sealed(t, adminKey, l), k)
 			look()
-			wantUnavailable(t, s, k, "list 6 expired")
+			keytest.WantUnavailable(t, s, k, "list 6 expired")
 		})
 	})
 	t.Run("another signer", func(t *testing.T) {
 		inBubble(t, func(t *testing.T, b *bench) {
-			b.offer(sealed(t, thiefKey, listOf(t, 9, other)), other)
+			b.offer(sealed(t, thiefKey, listOf(9, other)), other)
 			s := b.open()
 			defer s.Close()
-			wantUnavailable(t, s, other)
+			keytest.WantUnavailable(t, s, other)
 			wantProblem(t, s, roster.ErrSigner)
-			b.offer(sealed(t, adminKey, listOf(t, 1, k)), k)
+			b.offer(sealed(t, adminKey, listOf(1, k)), k)
 			look()
-			wantAdmitted(t, s, k)
+			keytest.WantAdmitted(t, s, k)
 		})
 	})
 	t.Run("wrong-key", func(t *testing.T) {
 		inBubble(t, func(t *testing.T, b *bench) {
-			signed := sealed(t, adminKey, listOf(t, 1, k))
+			signed := sealed(t, adminKey, listOf(1, k))
 			b.offer(signed)
 			inner := b.handle
 			b.set(func(w http.ResponseWriter, r *http.Request) {
@@ -401,13 +402,13 @@ func TestAttack(t *testing.T) {
 			})
 			s := b.open()
 			defer s.Close()
-			wantUnavailable(t, s, k, other.ID().String(), "not asked for")
-			wantUnknown(t, s, other)
+			keytest.WantUnavailable(t, s, k, other.ID().String(), "not asked for")
+			keytest.WantUnknown(t, s, other)
 			if p := s.Problems(); len(p) != 1 || !strings.Contains(p[0].Error(), k.ID().String()) {
 				t.Errorf("problems: %v; want one that names the id", p)
 			}
 			b.offer(signed, k)
-			wantAdmitted(t, s, k)
+			keytest.WantAdmitted(t, s, k)
 			if p := s.Problems(); len(p) != 0 {
 				t.Errorf("problems: %v", p)
 			}
@@ -420,10 +421,10 @@ func TestAttack(t *testing.T) {
 			})
 			s := b.open()
 			defer s.Close()
-			wantUnavailable(t, s, k)
-			b.offer(sealed(t, adminKey, listOf(t, 1, k)))
+			keytest.WantUnavailable(t, s, k)
+			b.offer(sealed(t, adminKey, listOf(1, k)))
 			look()
-			wantUnavailable(t, s, k, "has not got it")
+			keytest.WantUnavailable(t, s, k, "has not got it")
 		})
 	})
 	t.Run("10 MiB", func(t *testing.T) {
@@ -438,7 +439,7 @@ func TestAttack(t *testing.T) {
 					w.Write(make([]byte, 10<<20))
 				})
 				look()
-				wantUnavailable(t, s, k, says)
+				keytest.WantUnavailable(t, s, k, says)
 			}
 		})
 	})
@@ -457,7 +458,7 @@ func TestAttack(t *testing.T) {
 			s := b.open()
 			defer s.Close()
 			start := time.Now()
-			wantUnavailable(t, s, k, "no list yet")
+			keytest.WantUnavailable(t, s, k, "no list yet")
 			if d := time.Since(start); d > 10*time.Second {
 				t.Errorf("it took %v", d)
 			}
@@ -465,22 +466,22 @@ func TestAttack(t *testing.T) {
 	})
 	t.Run("no answer", func(t *testing.T) {
 		inBubble(t, func(t *testing.T, b *bench) {
-			signed := sealed(t, adminKey, listOf(t, 1, k, other))
+			signed := sealed(t, adminKey, listOf(1, k, other))
 			b.offer(signed, k, other)
 			s := b.open()
 			defer s.Close()
-			wantAdmitted(t, s, k)
+			keytest.WantAdmitted(t, s, k)
 			b.set(func(_ http.ResponseWriter, r *http.Request) {
 				io.Copy(io.Discard, r.Body)
 				<-r.Context().Done()
 			})
 			start := time.Now()
-			wantUnavailable(t, s, other, "deadline")
+			keytest.WantUnavailable(t, s, other, "deadline")
 			if d := time.Since(start); d != 10*time.Second {
 				t.Errorf("it took %v, want the timeout", d)
 			}
 			start = time.Now()
-			wantAdmitted(t, s, k) // meanwhile, and at once
+			keytest.WantAdmitted(t, s, k) // meanwhile, and at once
 			if d := time.Since(start); d != 0 {
 				t.Errorf("it took %v", d)
 			}
@@ -493,7 +494,7 @@ func TestAttack(t *testing.T) {
 			})
 			s := b.open()
 			defer s.Close()
-			wantUnavailable(t, s, k, "redirects")
+			keytest.WantUnavailable(t, s, k, "redirects")
 			if n := b.count("GET /secrets"); n != 0 {
 				t.Error("the redirect was followed")
 			}
@@ -504,7 +505,7 @@ func TestAttack(t *testing.T) {
 // TestDamagedFileIsNotPassedOver: else a rollback would need only a flipped bit.
 func TestDamagedFileIsNotPassedOver(t *testing.T) {
 	inBubble(t, func(t *testing.T, b *bench) {
-		b.offer(sealed(t, adminKey, listOf(t, 5, publicKey(t, 1))))
+		b.offer(sealed(t, adminKey, listOf(5, keytest.Key(t, 1))))
 		s := b.open()
 		s.List(t.Context())
 		look()
@@ -527,7 +528,7 @@ func TestDamagedFileIsNotPassedOver(t *testing.T) {
 		if l, err := remote.Kept(b.cfg.Dir, b.cfg.Signer); l != nil || err == nil || !strings.Contains(err.Error(), path) {
 			t.Errorf("Kept = %v, %v; want an error that names the file", l, err)
 		}
-		b.cfg.Signer = publicKey(t, thiefKey).ID() // another signer starts anew
+		b.cfg.Signer = keytest.Key(t, thiefKey).ID() // another signer starts anew
 		for _, dir := range []string{b.cfg.Dir, filepath.Join(b.cfg.Dir, "none")} {
 			if l, err := remote.Kept(dir, b.cfg.Signer); l != nil || err != nil {
 				t.Errorf("Kept = %v, %v; want nothing", l, err)
@@ -540,8 +541,8 @@ func TestDamagedFileIsNotPassedOver(t *testing.T) {
 // TestRealServer runs the client against package server over loopback, with its own
 // transport.
 func TestRealServer(t *testing.T) {
-	dir, state, k, other := t.TempDir(), t.TempDir(), publicKey(t, 1), publicKey(t, 2)
-	if err := os.WriteFile(filepath.Join(dir, "list"), sealed(t, adminKey, listOf(t, 1, k)), 0o600); err != nil {
+	dir, state, k, other := t.TempDir(), t.TempDir(), keytest.Key(t, 1), keytest.Key(t, 2)
+	if err := os.WriteFile(filepath.Join(dir, "list"), sealed(t, adminKey, listOf(1, k)), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	h := server.New(keys.NewMemory(k, other), filepath.Join(dir, "list"), nil)
@@ -552,8 +553,8 @@ func TestRealServer(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer s.Close()
-	wantAdmitted(t, s, k)
-	wantUnknown(t, s, other)
+	keytest.WantAdmitted(t, s, k)
+	keytest.WantUnknown(t, s, other)
 }
 
 // TestCompressedAnswerIsRefused: a few bytes on the way must not become many here.
@@ -571,7 +572,7 @@ func TestCompressedAnswerIsRefused(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer s.Close()
-	wantUnavailable(t, s, publicKey(t, 1), "header")
+	keytest.WantUnavailable(t, s, keytest.Key(t, 1), "header")
 	mu.Lock()
 	defer mu.Unlock()
 	if !slices.Equal(accepts, []string{""}) {

@@ -14,6 +14,7 @@ import (
 
 	"github.com/hearsaynet/hearsay/fuzz/fuzztest"
 	"github.com/hearsaynet/hearsay/keys"
+	"github.com/hearsaynet/hearsay/keys/internal/keytest"
 	"github.com/hearsaynet/hearsay/keys/remote"
 	"github.com/hearsaynet/hearsay/keys/roster"
 	"github.com/hearsaynet/hearsay/keys/server"
@@ -45,7 +46,7 @@ func FuzzAnswers(f *testing.F) {
 	if err != nil {
 		f.Fatal(err)
 	}
-	signed := sealed(f, adminKey, listOf(f, 1, k))
+	signed := sealed(f, adminKey, listOf(1, k))
 	ask := func(t testing.TB, id keys.NodeID, list, body []byte) (keys.PublicKey, error) {
 		s, err := remote.Open(remote.Config{URL: "http://x", Signer: adminID(t), Dir: t.TempDir(), Transport: answering{list, body}})
 		if err != nil {
@@ -54,13 +55,13 @@ func FuzzAnswers(f *testing.F) {
 		defer s.Close()
 		return s.Lookup(t.Context(), id)
 	}
-	f.Add(sealed(f, thiefKey, listOf(f, 1, k)), []byte(strings.Repeat(k.String()+"\n", 3)))
+	f.Add(sealed(f, thiefKey, listOf(1, k)), []byte(strings.Repeat(k.String()+"\n", 3)))
 	fuzztest.Each(f, "key-server-answer", func(body []byte) error {
 		_, err := ask(f, k.ID(), signed, body)
 		return err
 	}, func(body []byte) { f.Add(signed, body) })
 	f.Fuzz(func(t *testing.T, list, body []byte) {
-		for _, want := range []keys.PublicKey{k, publicKey(t, 2)} {
+		for _, want := range []keys.PublicKey{k, keytest.Key(t, 2)} {
 			var got keys.PublicKey
 			var err error
 			fuzztest.Alloc{PerByte: 256, Constant: 2 << 20}.Check(t, len(list)+len(body), func() {
@@ -80,10 +81,10 @@ func FuzzAnswers(f *testing.F) {
 func BenchmarkLookup(b *testing.B) {
 	var all []keys.PublicKey
 	for i := range 1000 {
-		all = append(all, publicKey(b, i))
+		all = append(all, keytest.Key(b, i))
 	}
 	path := filepath.Join(b.TempDir(), "list")
-	if err := os.WriteFile(path, sealed(b, adminKey, listOf(b, 1, all...)), 0o600); err != nil {
+	if err := os.WriteFile(path, sealed(b, adminKey, listOf(1, all...)), 0o600); err != nil {
 		b.Fatal(err)
 	}
 	h := server.New(keys.NewMemory(all...), path, nil)

@@ -15,48 +15,16 @@ import (
 
 	"github.com/hearsaynet/hearsay/fuzz/fuzztest"
 	"github.com/hearsaynet/hearsay/keys"
+	"github.com/hearsaynet/hearsay/keys/internal/keytest"
 	"github.com/hearsaynet/hearsay/keys/roster"
 )
-
-// signer is a key that is made of a number.
-type signer struct {
-	priv ed25519.PrivateKey
-	key  keys.PublicKey
-}
-
-func newSigner(t testing.TB, n byte) signer {
-	t.Helper()
-	priv := ed25519.NewKeyFromSeed(bytes.Repeat([]byte{n}, ed25519.SeedSize))
-	k, err := keys.ParsePublicKey(keys.MarshalSignature(keys.TypeEd25519, priv.Public().(ed25519.PublicKey)))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return signer{priv, k}
-}
-
-func (s signer) sign(namespace string, text []byte) []byte {
-	return keys.MarshalSignature(keys.FormatEd25519, ed25519.Sign(s.priv, keys.SignedData(namespace, sha256.Sum256(text))))
-}
-
-func (s signer) seal(t testing.TB, l *roster.List) []byte {
-	t.Helper()
-	text, err := l.Text()
-	if err != nil {
-		t.Fatal(err)
-	}
-	signed, err := roster.Seal(text, s.key, s.sign(roster.Namespace, text))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return signed
-}
 
 var issued = time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 
 func sample(t testing.TB) *roster.List {
 	return &roster.List{Version: 7, Issued: issued, Expires: issued.Add(7 * 24 * time.Hour), Entries: []roster.Entry{
-		{ID: newSigner(t, 2).key.ID()},
-		{ID: newSigner(t, 1).key.ID(), Windows: keys.Windows{{After: issued}, {After: issued, Before: issued.Add(time.Second)}, {Before: issued}}},
+		{ID: keytest.Key(t, 2).ID()},
+		{ID: keytest.Key(t, 1).ID(), Windows: keys.Windows{{After: issued}, {After: issued, Before: issued.Add(time.Second)}, {Before: issued}}},
 	}}
 }
 
@@ -65,7 +33,7 @@ func TestTextRoundTrip(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	first, second := newSigner(t, 1).key.ID().String()+" 20260102030405Z/ 20260102030405Z/20260102030406Z /20260102030405Z", newSigner(t, 2).key.ID().String()
+	first, second := keytest.Key(t, 1).ID().String()+" 20260102030405Z/ 20260102030405Z/20260102030406Z /20260102030405Z", keytest.Key(t, 2).ID().String()
 	if second < first {
 		first, second = second, first
 	}
@@ -96,7 +64,7 @@ func TestParseRefuses(t *testing.T) {
 		t.Fatal(err)
 	}
 	lines := strings.SplitAfter(strings.TrimSuffix(string(good), "\n"), "\n")
-	a, b := newSigner(t, 1).key.ID().String(), newSigner(t, 2).key.ID().String()
+	a, b := keytest.Key(t, 1).ID().String(), keytest.Key(t, 2).ID().String()
 	replace := func(old, new string) string { return strings.Replace(string(good), old, new, 1) }
 	for name, text := range map[string]string{
 		"empty":               "",
@@ -120,7 +88,7 @@ func TestParseRefuses(t *testing.T) {
 		"a million":           replace("ids 2", "ids 1000000"),
 		"another order":       strings.Join(append(lines[:5:5], strings.TrimSuffix(lines[6], "\n")+"\n", lines[5]), ""),
 		"twice":               replace(a, b),
-		"fingerprint":         replace(b, newSigner(t, 2).key.ID().Fingerprint()),
+		"fingerprint":         replace(b, keytest.Key(t, 2).ID().Fingerprint()),
 		"no id":               replace(b, "Qm"),
 		"two blanks":          replace(b, b+" "),
 		"window without ends": replace(b, b+" /"),
@@ -136,7 +104,7 @@ func TestParseRefuses(t *testing.T) {
 }
 
 func TestTextRefuses(t *testing.T) {
-	id := newSigner(t, 1).key.ID()
+	id := keytest.Key(t, 1).ID()
 	for name, change := range map[string]func(*roster.List){
 		"version 0":        func(l *roster.List) { l.Version = 0 },
 		"no times":         func(l *roster.List) { l.Issued, l.Expires = time.Time{}, time.Time{} },
@@ -165,35 +133,35 @@ func TestTextRefuses(t *testing.T) {
 }
 
 func TestSignedRoundTrip(t *testing.T) {
-	admin := newSigner(t, 9)
-	signed := admin.seal(t, sample(t))
-	l, err := roster.Open(signed, admin.key.ID())
+	admin := keytest.NewSigner(t, 9)
+	signed := admin.Seal(t, sample(t))
+	l, err := roster.Open(signed, admin.Public().ID())
 	if err != nil || l.Version != 7 || len(l.Entries) != 2 {
 		t.Fatalf("Open = %+v, %v", l, err)
 	}
 	text, by, err := roster.Split(signed)
-	if want, _ := sample(t).Text(); err != nil || by != admin.key || !bytes.Equal(text, want) {
+	if want, _ := sample(t).Text(); err != nil || by != admin.Public() || !bytes.Equal(text, want) {
 		t.Errorf("Split = %q, %v, %v", text, by, err)
 	}
 }
 
 func TestOpenRefuses(t *testing.T) {
-	admin, thief := newSigner(t, 9), newSigner(t, 8)
-	signed := admin.seal(t, sample(t))
+	admin, thief := keytest.NewSigner(t, 9), keytest.NewSigner(t, 8)
+	signed := admin.Seal(t, sample(t))
 	text, err := sample(t).Text()
 	if err != nil {
 		t.Fatal(err)
 	}
 	under := func(namespace string) []byte {
-		return append(bytes.Clone(text), keys.ArmorSignature(admin.key, namespace, admin.sign(namespace, text))...)
+		return append(bytes.Clone(text), keys.ArmorSignature(admin.Public(), namespace, admin.Sign(namespace, text))...)
 	}
 	for _, tt := range []struct {
 		name   string
 		signed []byte
 		want   error
 	}{
-		{"another signer", thief.seal(t, sample(t)), roster.ErrSigner},
-		{"the signer's name on another's signature", append(bytes.Clone(text), keys.ArmorSignature(admin.key, roster.Namespace, thief.sign(roster.Namespace, text))...), roster.ErrSigner},
+		{"another signer", thief.Seal(t, sample(t)), roster.ErrSigner},
+		{"the signer's name on another's signature", append(bytes.Clone(text), keys.ArmorSignature(admin.Public(), roster.Namespace, thief.Sign(roster.Namespace, text))...), roster.ErrSigner},
 		{"an update's namespace", under("hearsay-update"), roster.ErrSigner},
 		{"a bundle's namespace", under("hearsay-bundle"), roster.ErrSigner},
 		{"another version", bytes.Replace(signed, []byte("version 7"), []byte("version 8"), 1), roster.ErrSigner},
@@ -203,16 +171,16 @@ func TestOpenRefuses(t *testing.T) {
 		{"something behind", append(bytes.Clone(signed), "x"...), roster.ErrMalformed},
 		{"two signatures", append(bytes.Clone(signed), signed[len(text):]...), roster.ErrSigner},
 		{"10 MiB", append(bytes.Repeat([]byte("x"), 10<<20), signed...), roster.ErrMalformed},
-		{"a signed text that is no list", append([]byte("hello\n"), keys.ArmorSignature(admin.key, roster.Namespace, admin.sign(roster.Namespace, []byte("hello\n")))...), roster.ErrMalformed},
+		{"a signed text that is no list", append([]byte("hello\n"), keys.ArmorSignature(admin.Public(), roster.Namespace, admin.Sign(roster.Namespace, []byte("hello\n")))...), roster.ErrMalformed},
 	} {
-		if l, err := roster.Open(tt.signed, admin.key.ID()); !errors.Is(err, tt.want) || l != nil {
+		if l, err := roster.Open(tt.signed, admin.Public().ID()); !errors.Is(err, tt.want) || l != nil {
 			t.Errorf("%s: %v, %v; want %v", tt.name, l, err, tt.want)
 		}
 	}
-	if _, err := roster.Seal(text, admin.key, thief.sign(roster.Namespace, text)); err == nil {
+	if _, err := roster.Seal(text, admin.Public(), thief.Sign(roster.Namespace, text)); err == nil {
 		t.Error("Seal takes a signature of another key")
 	}
-	if _, err := roster.Seal([]byte("hello\n"), admin.key, admin.sign(roster.Namespace, []byte("hello\n"))); err == nil {
+	if _, err := roster.Seal([]byte("hello\n"), admin.Public(), admin.Sign(roster.Namespace, []byte("hello\n"))); err == nil {
 		t.Error("Seal takes a text that is no list")
 	}
 }
@@ -225,8 +193,8 @@ func TestLargest(t *testing.T) {
 		sum := sha256.Sum256(fmt.Append(nil, i))
 		l.Entries[i] = roster.Entry{ID: keys.NodeID(append([]byte{0x12, 0x20}, sum[:]...)), Windows: keys.Windows{{After: issued, Before: issued.Add(time.Hour)}}}
 	}
-	admin := newSigner(t, 9)
-	got, err := roster.Open(admin.seal(t, l), admin.key.ID())
+	admin := keytest.NewSigner(t, 9)
+	got, err := roster.Open(admin.Seal(t, l), admin.Public().ID())
 	if err != nil || len(got.Entries) != roster.MaxIDs {
 		t.Errorf("the largest list: %v", err)
 	}
@@ -238,14 +206,14 @@ func TestSSHKeygenVerifies(t *testing.T) {
 	if err != nil {
 		t.Skip("ssh-keygen is not installed: it does not check a list")
 	}
-	admin, dir := newSigner(t, 9), t.TempDir()
-	text, _, err := roster.Split(admin.seal(t, sample(t)))
+	admin, dir := keytest.NewSigner(t, 9), t.TempDir()
+	text, _, err := roster.Split(admin.Seal(t, sample(t)))
 	if err != nil {
 		t.Fatal(err)
 	}
 	for name, content := range map[string][]byte{
-		"signers": []byte("admin " + admin.key.String() + "\n"),
-		"sig":     keys.ArmorSignature(admin.key, roster.Namespace, admin.sign(roster.Namespace, text)),
+		"signers": []byte("admin " + admin.Public().String() + "\n"),
+		"sig":     keys.ArmorSignature(admin.Public(), roster.Namespace, admin.Sign(roster.Namespace, text)),
 	} {
 		if err := os.WriteFile(filepath.Join(dir, name), content, 0o600); err != nil {
 			t.Fatal(err)
@@ -292,10 +260,10 @@ func BenchmarkOpen(b *testing.B) {
 		sum := sha256.Sum256(fmt.Append(nil, i))
 		l.Entries[i].ID = keys.NodeID(append([]byte{0x12, 0x20}, sum[:]...))
 	}
-	admin := newSigner(b, 9)
-	signed := admin.seal(b, l)
+	admin := keytest.NewSigner(b, 9)
+	signed := admin.Seal(b, l)
 	for b.Loop() {
-		if _, err := roster.Open(signed, admin.key.ID()); err != nil {
+		if _, err := roster.Open(signed, admin.Public().ID()); err != nil {
 			b.Fatal(err)
 		}
 	}

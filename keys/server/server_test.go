@@ -1,11 +1,9 @@
 package server_test
 
 import (
-	"bufio"
 	"bytes"
 	"context"
 	"crypto/ed25519"
-	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io"
@@ -16,51 +14,21 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"bufio"
+
 	"github.com/hearsaynet/hearsay/fuzz/fuzztest"
 	"github.com/hearsaynet/hearsay/keys"
-	"github.com/hearsaynet/hearsay/keys/roster"
+	"github.com/hearsaynet/hearsay/keys/internal/keytest"
 	"github.com/hearsaynet/hearsay/keys/server"
 )
 
-func newKey(t testing.TB, n byte) (ed25519.PrivateKey, keys.PublicKey) {
-	t.Helper()
-	priv := ed25519.NewKeyFromSeed(bytes.Repeat([]byte{n}, ed25519.SeedSize))
-	k, err := keys.ParsePublicKey(keys.MarshalSignature(keys.TypeEd25519, priv.Public().(ed25519.PublicKey)))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return priv, k
-}
-
 func signedList(t testing.TB, version uint64, ids ...keys.NodeID) []byte {
 	t.Helper()
-	l := &roster.List{Version: version, Issued: time.Unix(1e9, 0), Expires: time.Unix(1e9+3600, 0)}
-	for _, id := range ids {
-		l.Entries = append(l.Entries, roster.Entry{ID: id})
-	}
-	text, err := l.Text()
-	if err != nil {
-		t.Fatal(err)
-	}
-	priv, k := newKey(t, 99)
-	sig := keys.MarshalSignature(keys.FormatEd25519, ed25519.Sign(priv, keys.SignedData(roster.Namespace, sha256.Sum256(text))))
-	signed, err := roster.Seal(text, k, sig)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return signed
-}
-
-func put(t *testing.T, path string, content []byte) {
-	t.Helper()
-	if err := os.WriteFile(path, content, 0o600); err != nil {
-		t.Fatal(err)
-	}
+	return keytest.NewSigner(t, 99).Seal(t, keytest.List(version, time.Unix(1e9, 0), ids...))
 }
 
 func do(s http.Handler, method, target, body string, headers ...string) *http.Response {
@@ -89,9 +57,9 @@ func (broken) Lookup(context.Context, keys.NodeID) (keys.PublicKey, error) {
 }
 
 func TestServesKeys(t *testing.T) {
-	_, a := newKey(t, 1)
-	_, b := newKey(t, 2)
-	_, c := newKey(t, 3)
+	a := keytest.Key(t, 1)
+	b := keytest.Key(t, 2)
+	c := keytest.Key(t, 3)
 	s := server.New(keys.NewMemory(a, b), filepath.Join(t.TempDir(), "list"), nil)
 	defer s.Close()
 	want(t, do(s, "GET", "/v1/keys/"+a.ID().String(), ""), 200, a.String()+"\n")
@@ -121,33 +89,32 @@ func TestServesKeys(t *testing.T) {
 
 func TestServesTheListAndFollowsIt(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "list")
-	_, a := newKey(t, 1)
+	a := keytest.Key(t, 1)
 	five, six, four := signedList(t, 5, a.ID()), signedList(t, 6), signedList(t, 4)
 	synctest.Test(t, func(t *testing.T) {
-		log := new(logText)
+		log := new(keytest.Log)
 		s := server.New(keys.NewMemory(), path, slog.New(slog.NewTextHandler(log, nil)))
 		defer s.Close()
-		second := func() { time.Sleep(time.Second); synctest.Wait() }
 		want(t, do(s, "GET", "/v1/list", ""), 404, "")
-		put(t, path, five)
-		second()
+		keytest.Put(t, path, string(five))
+		keytest.Second()
 		resp := do(s, "GET", "/v1/list", "")
 		etag := resp.Header.Get("ETag")
 		want(t, resp, 200, string(five))
 		want(t, do(s, "GET", "/v1/list", "", "If-None-Match", etag), 304, "")
-		put(t, path, six)
-		second()
+		keytest.Put(t, path, string(six))
+		keytest.Second()
 		want(t, do(s, "GET", "/v1/list", "", "If-None-Match", etag), 200, string(six))
 		for _, bad := range [][]byte{four, []byte("garbage"), bytes.Replace(five, []byte("version 5"), []byte("version 9"), 1), nil, six[:len(six)-50]} {
-			put(t, path, bad)
-			second()
+			keytest.Put(t, path, string(bad))
+			keytest.Second()
 			want(t, do(s, "GET", "/v1/list", ""), 200, string(six))
 		}
 		if err := os.Remove(path); err != nil {
 			t.Fatal(err)
 		}
-		second()
-		second()
+		keytest.Second()
+		keytest.Second()
 		want(t, do(s, "GET", "/v1/list", ""), 200, string(six))
 		if n := strings.Count(log.String(), "no new list"); n != 7 {
 			t.Errorf("%d complaints, want one for each of 5 bad files, and when there is none before and after:\n%s", n, log)
@@ -156,7 +123,7 @@ func TestServesTheListAndFollowsIt(t *testing.T) {
 }
 
 func TestServeStopsAndBoundsConnections(t *testing.T) {
-	_, a := newKey(t, 1)
+	a := keytest.Key(t, 1)
 	s := server.New(keys.NewMemory(a), filepath.Join(t.TempDir(), "list"), nil)
 	defer s.Close()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -225,22 +192,4 @@ func FuzzRequests(f *testing.F) {
 			t.Fatalf("%d: an answer of %d bytes to a request of %d", w.Code, w.Body.Len(), len(b))
 		}
 	})
-}
-
-// logText is written by one goroutine while another reads it.
-type logText struct {
-	mu sync.Mutex // guards b
-	b  strings.Builder
-}
-
-func (l *logText) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.Write(p)
-}
-
-func (l *logText) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.String()
 }
