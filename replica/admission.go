@@ -92,6 +92,9 @@ func (r *Replica) followKeystore(n keys.Notifier, changed <-chan struct{}) {
 			return
 		case <-changed:
 			changed = n.Changed()
+			if r.cfg.testOnly.admissionIgnored {
+				continue
+			}
 			r.readmitAll()
 		case <-r.again.now:
 			r.readmitAgain()
@@ -108,7 +111,9 @@ func (r *Replica) admitStored(ctx context.Context) error {
 	for id, a := range r.authors {
 		now, ok := sure[id]
 		if !ok {
-			now = r.standings.byID[id]
+			if !r.cfg.testOnly.outForgotten {
+				now = r.standings.byID[id]
+			}
 			r.again.ids[id] = struct{}{}
 		}
 		if a.admitted = !now.out; !a.admitted {
@@ -202,6 +207,9 @@ func (r *Replica) follow(id keys.NodeID, now standing) (moved bool, err error) {
 		r.models.admit(id)
 	case !was && !now.out:
 		r.models.admit(id)
+		for _, l := range r.allLanes() {
+			l.readmitted(frontier)
+		}
 	default:
 		return false, nil
 	}

@@ -53,7 +53,7 @@ func (r *Replica) loadProofs(ctx context.Context) error {
 		}
 		a := r.authorLocked(rec.Author, proof.Key())
 		a.cut = &cut{proof.Seq(), proof.Size()}
-		if a.frontier.Seq >= a.cut.seq {
+		if a.frontier.Seq >= a.cut.seq && !r.cfg.testOnly.cutUnfinished {
 			if a.frontier, err = r.truncate(ctx, a.id, a.cut.seq-1); err != nil {
 				return err
 			}
@@ -84,7 +84,7 @@ func splitKeyed(b []byte) (key keys.PublicKey, body []byte, err error) {
 // follow. What a crash leaves undone is done when the store is opened again.
 func (r *Replica) takeProofs(proofs []*wire.Proof) error {
 	news := r.newCuts(proofs)
-	if len(news) == 0 {
+	if len(news) == 0 || r.cfg.testOnly.forkByArrival {
 		return nil
 	}
 	var ends map[keys.NodeID]wire.Ref
@@ -113,7 +113,7 @@ func (r *Replica) newCuts(proofs []*wire.Proof) map[keys.NodeID]*wire.Proof {
 	for _, p := range proofs {
 		a := r.authorLocked(p.Author(), p.Key())
 		lower := news[a.id]
-		if (a.cut == nil || p.Seq() < a.cut.seq) && (lower == nil || p.Seq() < lower.Seq()) {
+		if (a.cut == nil || p.Seq() < a.cut.seq && !r.cfg.testOnly.firstProofStays) && (lower == nil || p.Seq() < lower.Seq()) {
 			news[a.id] = p
 		}
 	}
@@ -126,6 +126,9 @@ func (r *Replica) storeCuts(proofs map[keys.NodeID]*wire.Proof) (map[keys.NodeID
 	records := make([]store.Record, 0, len(proofs))
 	for id, p := range proofs {
 		records = append(records, store.Record{Author: id, Body: keyed(p)})
+	}
+	if r.cfg.testOnly.proofForgotten {
+		records = nil
 	}
 	if err := r.store.PutRecords(r.ctx, r.cfg.Topic, recordProof, records...); err != nil {
 		return nil, err
@@ -174,6 +177,9 @@ func (r *Replica) cutAt(proof *wire.Proof, end wire.Ref) {
 
 // truncate cuts an author's stored history and returns its new frontier.
 func (r *Replica) truncate(ctx context.Context, id keys.NodeID, keep uint64) (wire.Ref, error) {
+	if f := r.cfg.testOnly.cutRunDropped; f != nil {
+		keep = f(r, wire.Ref{Author: id, Seq: keep})
+	}
 	if err := r.store.Truncate(ctx, r.cfg.Topic, id, keep); err != nil {
 		return wire.Ref{}, err
 	}

@@ -54,6 +54,9 @@ func (r *Replica) offer(ctx context.Context, u wire.Unverified, offered keys.Pub
 		from.verdict(nil, false)
 		return nil
 	}
+	if u, ok := u.(*wire.UnverifiedRun); ok && r.cfg.testOnly.signatureIgnored {
+		print = u.UnverifiedEnd().Hash
+	}
 	if offered.IsZero() { // a copy that comes without its key must not take the place of one that has it
 		print[0] ^= 1
 	}
@@ -173,6 +176,9 @@ func (r *Replica) landedLocked(id keys.NodeID, print [32]byte) *delivery {
 // droppedLocked remembers to ask for an author again. Ids that nothing is stored of
 // cost nothing to make, so only so many of them are remembered.
 func (r *Replica) droppedLocked(id keys.NodeID) {
+	if r.cfg.testOnly.droppedForgotten {
+		return
+	}
 	if r.authors[id] != nil || len(r.dropped) < len(r.authors)+maxDropped {
 		r.dropped[id] = struct{}{}
 	}
@@ -334,6 +340,8 @@ func (r *Replica) takeAll(others []other) {
 		case *wire.Run:
 			if p := r.compare(st, o.from); p != nil {
 				proofs = append(proofs, p)
+			} else if f := r.cfg.testOnly.duplicateApplied; f != nil {
+				f(&r.models, st)
 			}
 		}
 	}
@@ -379,6 +387,11 @@ func (r *Replica) decideLocked(s *settlement, res verify.Result) outcome {
 			s.others = append(s.others, other{res.Verified, d.from})
 		}
 	case verify.Reject:
+		if u, ok := res.Unverified.(*wire.UnverifiedRun); ok && r.cfg.testOnly.clockFirst {
+			if a := r.authors[id]; a != nil && u.Prev() == a.frontier {
+				a.frontier = u.UnverifiedEnd()
+			}
+		}
 		o.refuse = true
 		o.charge = errors.Is(o.why, wire.ErrBadSignature) || errors.Is(o.why, wire.ErrWrongKey)
 		if run, ok := res.Verified.(*wire.Run); ok && r.authors[id] != nil && r.authors[id].admitted {
@@ -404,6 +417,9 @@ func (r *Replica) acceptLocked(s *settlement, run *wire.Run, d *delivery) error 
 		end = a.frontier
 	}
 	switch {
+	case run.First() > end.Seq+1 && r.cfg.testOnly.gapSkipped:
+		a.frontier = run.End()
+		return nil
 	case run.First() > end.Seq+1:
 		r.gapLocked(a, end.Seq+1, run.First(), run.Last(), d.from[0].name())
 		s.asks = append(s.asks, a.id)

@@ -234,6 +234,8 @@ func (l *lane) answer(d *wire.Digest) error {
 		}
 		if ref.Author == l.r.self {
 			l.r.guard.peerClaims(ref.Seq)
+		} else if f := l.r.cfg.testOnly.digestBelieved; f != nil {
+			f(l.r, ref)
 		}
 	}
 	if len(l.peer) > maxPositions {
@@ -344,6 +346,21 @@ func (l *lane) moved(ends map[keys.NodeID]wire.Ref) {
 		}
 	}
 	s.wakeWriter()
+}
+
+// readmitted tells the lane that an author counts again whose updates, proof and head
+// were held back: the peer may have asked for them before.
+func (l *lane) readmitted(end wire.Ref) {
+	if end.Seq > 0 {
+		l.moved(map[keys.NodeID]wire.Ref{end.Author: end})
+	}
+	l.s.mu.Lock()
+	defer l.s.mu.Unlock()
+	if l.served {
+		l.enqueueProofLocked(end.Author)
+		l.enqueueHeadLocked(end.Author)
+		l.s.wakeWriter()
+	}
 }
 
 // received notes a run that the peer sent: whatever it is worth, the peer needs

@@ -124,6 +124,9 @@ func (r *Replica) Mount(channel string, model Model) (unmount func(), err error)
 // can be read, and returns how many updates that is, in all channels.
 func (m *models) replayLocked(mounts map[string]Model) (n uint64, short error) {
 	for id, f := range m.folded {
+		if m.r.cfg.testOnly.rebuildForgets && id == m.r.self && len(m.mounts) > 1 {
+			continue
+		}
 		err := m.r.eachEntry(id, 0, f.seq, func(run *wire.Run, i int) {
 			if f.holds(run.First()+uint64(i), run.Entries()[i].Time) {
 				return
@@ -222,7 +225,7 @@ func (m *models) limit() uint64 {
 // admitEntryLocked folds entry i of run or parks it.
 func (m *models) admitEntryLocked(f *folded, run *wire.Run, i int, limit uint64) {
 	e := &run.Entries()[i]
-	if e.Time > limit {
+	if e.Time > limit && !m.r.cfg.testOnly.parkedEarly {
 		m.parkLocked(f, run, i)
 		return
 	}
@@ -335,6 +338,9 @@ func (m *models) parkedLoop() {
 
 // foldDue folds what is due and returns how long to wait for the next.
 func (m *models) foldDue() time.Duration {
+	if m.r.cfg.testOnly.parkedForgotten {
+		return time.Hour
+	}
 	// A wall clock may be set while we wait, so we look every minute.
 	const lookAgain = time.Minute
 	m.mu.Lock()
@@ -442,7 +448,7 @@ func (m *models) nextTime(now time.Time) (uint64, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	t := uint64(now.UnixNano())
-	if m.newest <= m.limit() { // else our own clock has been set back since
+	if m.newest <= m.limit() && !m.r.cfg.testOnly.clockIgnored { // else our own clock has been set back since
 		t = max(t, m.newest)
 	}
 	t++

@@ -213,6 +213,9 @@ func (m *models) withdraw(id keys.NodeID, why Notice) {
 	delete(m.folded, id)
 	m.out[id] = true
 	m.waits.set(id, 0, 0)
+	if m.r.cfg.testOnly.withdrawnKept {
+		return
+	}
 	m.rebuilds.later(m.r.now(), why)
 }
 
@@ -231,6 +234,9 @@ func (m *models) cutLocked(id keys.NodeID, keep uint64, why Notice) {
 	why.N = f.seq - keep
 	f.seq = keep
 	m.postLocked(id, f)
+	if m.r.cfg.testOnly.tailKept {
+		return
+	}
 	m.rebuilds.later(m.r.now(), why)
 }
 

@@ -87,6 +87,8 @@ type Config struct {
 	Log *slog.Logger
 	// Now is the wall clock. Nil: time.Now.
 	Now func() time.Time
+
+	testOnly testOnly
 }
 
 func (c *Config) check() error {

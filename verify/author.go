@@ -78,6 +78,12 @@ func (p *Pipeline) next(id keys.NodeID, a *author, last *item) *item {
 func (p *Pipeline) judge(a *author, it *item) (res Result, ok bool) {
 	for {
 		v, err := p.ask(a, it)
+		if v == Unavailable && p.cfg.testOnly.retryLost {
+			return Result{}, false
+		}
+		if v == Unavailable && p.cfg.testOnly.outageRejects {
+			v = Reject
+		}
 		if v == Unavailable {
 			if p.wait(a, err) {
 				continue

@@ -18,3 +18,10 @@ func (p *Pipeline) TestOnlyAuthors() int {
 	defer p.mu.Unlock()
 	return len(p.authors)
 }
+
+// TestOnlyPlant plants defects, by their names.
+var TestOnlyPlant = map[string]func(*Config){
+	"retry lost":        func(c *Config) { c.testOnly.retryLost = true },
+	"outage rejects":    func(c *Config) { c.testOnly.outageRejects = true },
+	"wrong key rejects": func(c *Config) { c.testOnly.wrongKeyRejects = true },
+}

@@ -52,6 +52,8 @@ type Config struct {
 	// Jitter gives numbers in [0, 1) that spread the retries of many nodes over time. It may
 	// be called by several goroutines at once. Default rand.Float64.
 	Jitter func() float64
+
+	testOnly testOnly
 }
 
 func (c *Config) setDefaults() {

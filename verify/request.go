@@ -120,7 +120,7 @@ func Admitted(ks keys.Keystore) Func {
 			done(Unavailable, fmt.Errorf("verify: keystore: %w", err))
 		default:
 			answer(r, a.Key, func(v Verdict, err error) {
-				if errors.Is(err, wire.ErrWrongKey) {
+				if p := r.pipeline.Load(); errors.Is(err, wire.ErrWrongKey) && (p == nil || !p.cfg.testOnly.wrongKeyRejects) {
 					v, err = Unavailable, fmt.Errorf("%w: %w", ErrKeystore, err)
 				}
 				if v == Accept {

@@ -23,7 +23,9 @@ import (
 //	parked         no update has its effect before its time
 //	clock          what a node writes is dated after all that it has seen, and not ahead of its clock
 //	acknowledged   what LocalUpdate has returned is on the disk after every crash
-//	crash-safe     a node opens after every crash
+//	crash-safe     a node opens after every crash, and knows the proofs that it knew
+//	three verdicts what cannot be verified for now is not refused
+//	admitted       nothing of an author has its effect once the keystore has said no, and nothing else since
 //
 // In the end, when the faults are over:
 //
@@ -43,6 +45,19 @@ func (n *node) checkAcked() {
 	for seq, h := range n.author.acked {
 		if have[seq] != h {
 			n.world.fail("acknowledged", "node %d has lost its update %d", n.index, seq)
+		}
+	}
+}
+
+// checkCuts looks whether a node still knows who has forked, after a crash.
+func (n *node) checkCuts() {
+	if n.suspect {
+		return
+	}
+	cuts := n.cuts()
+	for id, seq := range n.known {
+		if got := cuts[id]; (got == 0 || got > seq) && !n.refuses(id) && n.admits(n.world.byID[id]) {
+			n.world.fail("crash-safe", "node %d knew that %v is cut at %d, and has forgotten", n.index, id, seq)
 		}
 	}
 }
@@ -79,7 +94,10 @@ func (n *node) compare() string {
 		if n.admits(a) {
 			want, cut = a.verdict()
 		}
-		if got := clock[a.id]; got.Seq != want.Seq || got.Hash != want.Hash {
+		ws := n.windows(a)
+		if got := clock[a.id]; len(ws) > 0 {
+			want = lastWithin(a.chain(want), want, ws) // what is stored beyond depends on what came when
+		} else if got.Seq != want.Seq || got.Hash != want.Hash {
 			return fmt.Sprintf("the frontier of %s is %d %v, not %d %v: %s", a.name, got.Seq, got.Hash, want.Seq, want.Hash, n.explain(a.id, got.Seq+1))
 		}
 		if cuts[a.id] != cut {
@@ -102,7 +120,34 @@ func (n *node) compare() string {
 
 // admits says whether an author counts at the node: its own always does.
 func (n *node) admits(a *author) bool {
-	return n.ks == nil || a == n.author || n.ks.admits(a.id)
+	if n.ks == nil || a == n.author {
+		return true
+	}
+	in, _ := n.ks.admits(a.id)
+	return in
+}
+
+// windows are the times that an author is admitted for at the node.
+func (n *node) windows(a *author) keys.Windows {
+	if n.ks == nil || a == n.author {
+		return nil
+	}
+	_, ws := n.ks.admits(a.id)
+	return ws
+}
+
+// lastWithin returns the last update before the first that is dated outside of ws.
+func lastWithin(chain []update, end wire.Ref, ws keys.Windows) wire.Ref {
+	for i, u := range chain {
+		switch {
+		case ws.Admit(u.time):
+		case i == 0:
+			return wire.Ref{Author: end.Author}
+		default:
+			return chain[i-1].Ref
+		}
+	}
+	return end
 }
 
 func (n *node) cuts() map[keys.NodeID]uint64 {
@@ -197,7 +242,7 @@ func (n *node) compareStatus() string {
 		return fmt.Sprintf("%d runs wait for the keystore", s.Counts.Waiting)
 	}
 	for _, a := range s.Authors {
-		if b := n.world.byID[a.ID]; b == nil || !n.admits(b) || a.Seq == 0 {
+		if b := n.world.byID[a.ID]; b == nil || !n.admits(b) || a.Seq == 0 || len(n.windows(b)) > 0 {
 			continue
 		}
 		switch a.State {
@@ -220,7 +265,7 @@ func (w *world) heal() {
 	w.calm = true
 	for _, n := range w.nodes {
 		if n.ks != nil {
-			n.ks.turn(well, false)
+			n.ks.turn(well, fate(2, w.plan.Seed, "quiet", n.index) == 0)
 		}
 		if n.vol != nil {
 			n.vol.arm(0, false)

@@ -27,35 +27,68 @@ type keystore struct {
 	slow func(keys.NodeID) time.Duration
 
 	mu      sync.Mutex // guards the fields below
-	admit   map[keys.NodeID]keys.PublicKey
+	admit   map[keys.NodeID]keys.Admission
+	said    map[keys.NodeID]said
 	health  health
 	other   keys.PublicKey // the wrong key
 	changed chan struct{}
 }
 
+// said is what the keystore has answered last of an id.
+type said struct {
+	in bool
+	at time.Time
+}
+
 func newKeystore(slow func(keys.NodeID) time.Duration, other keys.PublicKey) *keystore {
-	return &keystore{slow: slow, admit: make(map[keys.NodeID]keys.PublicKey), other: other, changed: make(chan struct{})}
+	return &keystore{slow: slow, admit: make(map[keys.NodeID]keys.Admission), said: make(map[keys.NodeID]said), other: other, changed: make(chan struct{})}
 }
 
 // Lookup implements keys.Keystore.
 func (k *keystore) Lookup(ctx context.Context, id keys.NodeID) (keys.PublicKey, error) {
+	a, err := k.LookupAdmission(ctx, id)
+	return a.Key, err
+}
+
+// LookupAdmission implements keys.Windowed.
+func (k *keystore) LookupAdmission(ctx context.Context, id keys.NodeID) (keys.Admission, error) {
 	pause(ctx, k.slow(id))
-	k.mu.Lock()
-	key, ok := k.admit[id]
-	h := k.health
-	k.mu.Unlock()
-	switch {
-	case h == down:
-		return keys.PublicKey{}, errOutage
-	case h == hanging:
+	a, err := k.answer(id)
+	if errors.Is(err, errHangs) {
 		<-ctx.Done()
-		return keys.PublicKey{}, ctx.Err()
-	case !ok:
-		return keys.PublicKey{}, keys.ErrUnknown
-	case h == wrong:
-		return k.other, nil
+		err = ctx.Err()
 	}
-	return key, nil
+	return a, err
+}
+
+var errHangs = errors.New("dst: the keystore hangs")
+
+func (k *keystore) answer(id keys.NodeID) (keys.Admission, error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	a, ok := k.admit[id]
+	switch {
+	case k.health == down:
+		return keys.Admission{}, errOutage
+	case k.health == hanging:
+		return keys.Admission{}, errHangs
+	case k.health == wrong && ok:
+		return keys.Admission{Key: k.other}, nil
+	}
+	k.said[id] = said{ok, time.Now()}
+	if !ok {
+		return keys.Admission{}, keys.ErrUnknown
+	}
+	return a, nil
+}
+
+// refused reports whether the keystore has said, some time ago, that an id is not admitted,
+// and nothing else since.
+func (k *keystore) refused(id keys.NodeID) bool {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	s, ok := k.said[id]
+	return ok && !s.in && time.Since(s.at) > 2*time.Second
 }
 
 func pause(ctx context.Context, d time.Duration) {
@@ -70,6 +103,13 @@ func pause(ctx context.Context, d time.Duration) {
 	}
 }
 
+// forget is called when the node has lost what the keystore said.
+func (k *keystore) forget() {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	clear(k.said)
+}
+
 // Changed implements keys.Notifier.
 func (k *keystore) Changed() <-chan struct{} {
 	k.mu.Lock()
@@ -77,11 +117,11 @@ func (k *keystore) Changed() <-chan struct{} {
 	return k.changed
 }
 
-func (k *keystore) set(key keys.PublicKey, admitted bool) {
+func (k *keystore) set(key keys.PublicKey, admitted bool, ws keys.Windows) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if admitted {
-		k.admit[key.ID()] = key
+		k.admit[key.ID()] = keys.Admission{Key: key, Windows: ws}
 	} else {
 		delete(k.admit, key.ID())
 	}
@@ -92,8 +132,9 @@ func (k *keystore) set(key keys.PublicKey, admitted bool) {
 func (k *keystore) turn(h health, quiet bool) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
+	was := k.health
 	k.health = h
-	if !quiet {
+	if !quiet && h != was {
 		k.tellLocked()
 	}
 }
@@ -103,12 +144,12 @@ func (k *keystore) tellLocked() {
 	k.changed = make(chan struct{})
 }
 
-// admits says who is admitted, to the oracle.
-func (k *keystore) admits(id keys.NodeID) bool {
+// admits says who is admitted, and for when, to the oracle.
+func (k *keystore) admits(id keys.NodeID) (bool, keys.Windows) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	_, ok := k.admit[id]
-	return ok
+	a, ok := k.admit[id]
+	return ok, a.Windows
 }
 
 // lister is a keystore that can name all that it admits.

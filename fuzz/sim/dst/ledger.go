@@ -17,6 +17,8 @@ type ledger struct {
 	limit func() uint64 // the newest date that may have an effect
 	fail  func(rule, format string, args ...any)
 	known func(replica.Update) bool // it was signed by its author, with this content
+	// refused reports whether the keystore does not admit an author.
+	refused func(keys.NodeID) bool
 
 	mu   sync.Mutex // guards seen
 	seen map[keys.NodeID]map[uint64]wire.Hash
@@ -31,6 +33,9 @@ func (l *ledger) ApplyUpdate(u replica.Update) (bool, error) {
 	}
 	if u.Time > l.limit() {
 		l.fail("parked", "update %d of %v had its effect before its time", u.Seq, u.Author)
+	}
+	if l.refused(u.Author) {
+		l.fail("admitted", "update %d of %v had its effect, and the keystore has said that the author is not admitted", u.Seq, u.Author)
 	}
 	if !l.known(u) {
 		l.fail("authentic", "update %d of %v is not what its author signed", u.Seq, u.Author)

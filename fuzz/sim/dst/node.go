@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/hearsaynet/hearsay/keys"
@@ -26,7 +27,8 @@ type node struct {
 	lives  int
 	// suspect: the disk may have forgotten something, and the peers have not said what.
 	suspect bool
-	writing bool // a LocalUpdate has not returned
+	writing bool                   // a LocalUpdate has not returned
+	known   map[keys.NodeID]uint64 // the cuts that it knew when it went down
 
 	// Nil while it is down.
 	replica *replica.Replica
@@ -46,7 +48,7 @@ func newNode(w *world, i int) *node {
 		}, w.stranger().signer.Public())
 		for _, a := range w.authors {
 			if a != nil && !w.outside[a.id] {
-				n.ks.admit[a.id] = a.signer.Public()
+				n.ks.admit[a.id] = keys.Admission{Key: a.signer.Public()}
 			}
 		}
 	}
@@ -169,7 +171,8 @@ func (n *node) opened(v *volume, r *replica.Replica, err error) {
 	}
 	w.note("node %d is up", n.index)
 	n.replica = r
-	n.ledger = &ledger{limit: func() uint64 { return newest(n.latestNow()) }, fail: w.fail, known: w.known}
+	n.ledger = &ledger{limit: func() uint64 { return newest(n.latestNow()) }, fail: w.fail, known: w.known, refused: n.refuses}
+	w.tasks.Go(func() { n.listen(r.Notices(background)) })
 	mapCfg := kv.Config{}
 	if w.options.Map != nil {
 		w.options.Map(&mapCfg)
@@ -183,9 +186,24 @@ func (n *node) opened(v *volume, r *replica.Replica, err error) {
 		return
 	}
 	n.checkAcked()
+	n.checkCuts()
 	for _, l := range w.links {
 		if l.other(n) != nil {
 			w.after(time.Duration(10*(l.index+1))*time.Millisecond, "", l.dial)
+		}
+	}
+}
+
+// refuses reports whether the node's keystore has said that an author is not admitted.
+func (n *node) refuses(id keys.NodeID) bool {
+	return n.ks != nil && id != n.self() && n.ks.refused(id)
+}
+
+// listen reads what a replica tells of itself, until it is closed.
+func (n *node) listen(notices <-chan replica.Notice) {
+	for x := range notices {
+		if x.Kind == replica.Rejected && strings.Contains(x.Reason, errOutage.Error()) {
+			n.world.fail("three verdicts", "node %d has refused update %d of %v because its keystore is down: %s", n.index, x.Ref.Seq, x.Ref.Author, x.Reason)
 		}
 	}
 }
@@ -246,6 +264,9 @@ func (n *node) fall(v *volume) {
 		}
 	}
 	r := n.replica
+	if r != nil {
+		n.known = n.cuts()
+	}
 	n.cancel()
 	n.replica, n.vol, n.ledger, n.kv = nil, nil, nil, nil
 	if r != nil {
@@ -277,18 +298,21 @@ func (n *node) write(channel string, changes ...[]byte) {
 	}
 	w, r, v, ctx := n.world, n.replica, n.vol, n.ctx
 	n.writing = true
-	floor, limit := n.newestFolded(), newest(n.now())
-	if n.suspect { // it is dated later
+	floor := n.newestFolded()
+	if n.suspect || n.setBack() { // it is dated later, or from the clock alone
 		floor = 0
 	}
 	w.tasks.Go(func() {
 		refs, err := r.LocalUpdates(ctx, channel, changes...)
-		w.net.report(fmt.Sprintf("node %d wrote", n.index), func() { n.wrote(v, refs, err, floor, limit) })
+		if err == nil && v.ownDurable() < refs[len(refs)-1].Seq {
+			w.fail("acknowledged", "node %d has acknowledged its update %d, and only %d are durable", n.index, refs[len(refs)-1].Seq, v.ownDurable())
+		}
+		w.net.report(fmt.Sprintf("node %d wrote", n.index), func() { n.wrote(v, refs, err, floor) })
 	})
 }
 
 // wrote follows LocalUpdates.
-func (n *node) wrote(v *volume, refs []wire.Ref, err error, floor, limit uint64) {
+func (n *node) wrote(v *volume, refs []wire.Ref, err error, floor uint64) {
 	w := n.world
 	n.writing = false
 	if err != nil {
@@ -305,7 +329,7 @@ func (n *node) wrote(v *volume, refs []wire.Ref, err error, floor, limit uint64)
 	first := n.author.updates[refs[0].Hash]
 	n.author.mu.Unlock()
 	w.note("node %d wrote up to %d %v", n.index, refs[len(refs)-1].Seq, refs[len(refs)-1].Hash)
-	if floor <= limit && first.time <= floor {
+	if first.time <= floor {
 		w.fail("clock", "node %d dated update %d before one that it had seen", n.index, first.Seq)
 	}
 	if first.time > newest(n.now()) && n.vol == v {
@@ -313,7 +337,11 @@ func (n *node) wrote(v *volume, refs []wire.Ref, err error, floor, limit uint64)
 	}
 }
 
-// newestFolded is the date of the newest update that counts at the node now.
+// setBack reports whether the node's clock is so far behind what it has shown in this life
+// that what had its effect then may be dated ahead of it.
+func (n *node) setBack() bool { return n.now().Add(time.Second).Before(n.latestNow()) }
+
+// newestFolded is the date of the newest update in the ledger.
 func (n *node) newestFolded() (at uint64) {
 	for _, a := range n.world.authors {
 		if a == nil {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/hearsaynet/hearsay/keys"
 	"github.com/hearsaynet/hearsay/replica/model/kv"
 )
 
@@ -21,7 +22,14 @@ func (w *world) do(i int, o Op) {
 			w.harm(n, a, o)
 		}
 	case Admit:
-		w.admit(a, true, o.Salt)
+		if a != nil {
+			w.admit(a, true, nil, o.Salt)
+		}
+	case Window:
+		if a != nil && !a.rogue && !w.outside[a.id] {
+			until := time.Now().Add(era + o.For)
+			w.admit(a, true, keys.Windows{{Before: until}}, o.Salt)
+		}
 	case Outage:
 		w.ail(n, down, o)
 	case Hang:
@@ -56,7 +64,9 @@ func (w *world) harm(n *node, a *author, o Op) {
 	case Skew:
 		n.setSkew(o.For)
 	case Withdraw:
-		w.admit(a, false, o.Salt)
+		if a != nil {
+			w.admit(a, false, nil, o.Salt)
+		}
 	}
 }
 
@@ -85,17 +95,20 @@ func (n *node) restore(without int) {
 	n.suspect = true
 	n.crash(time.Second)
 	n.disk.image(without)
+	if n.ks != nil {
+		n.ks.forget()
+	}
 }
 
 // admit changes who is admitted; the nodes learn it one after another.
-func (w *world) admit(a *author, admitted bool, salt uint64) {
-	if a == nil || w.plan.Open || w.outside[a.id] == !admitted {
+func (w *world) admit(a *author, admitted bool, ws keys.Windows, salt uint64) {
+	if w.plan.Open || w.outside[a.id] == !admitted && w.windows[a.id].Equal(ws) {
 		return
 	}
-	w.outside[a.id] = !admitted
+	w.outside[a.id], w.windows[a.id] = !admitted, ws
 	for i, n := range w.nodes {
 		delay := time.Duration(fate(5000, salt, i)) * time.Millisecond
-		w.after(delay, "", func() { n.ks.set(a.signer.Public(), !w.outside[a.id]) })
+		w.after(delay, "", func() { n.ks.set(a.signer.Public(), !w.outside[a.id], w.windows[a.id]) })
 	}
 }
 

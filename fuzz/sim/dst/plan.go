@@ -51,6 +51,7 @@ const (
 	Skew      Kind = "skew"       // Node's clock is ahead by For from now on
 	Withdraw  Kind = "withdraw"   // Author is not admitted any more
 	Admit     Kind = "admit"      // Author is admitted
+	Window    Kind = "window"     // the honest Author is admitted for what it dates up to For from now
 	Publish   Kind = "publish"    // the rogue Author signs N updates, dated For from now, and shows them to Node
 	Fork      Kind = "fork"       // the rogue Author signs a second history and shows it to Node
 	Gap       Kind = "gap"        // the rogue Author signs two runs and shows only the second to Node
@@ -78,8 +79,8 @@ func (o Op) String() string {
 	switch o.Kind {
 	case Cut, Stall:
 		return s + fmt.Sprintf(" link %d for %v", o.Link, o.For)
-	case Withdraw, Admit:
-		return s + fmt.Sprintf(" author %d", o.Author)
+	case Withdraw, Admit, Window:
+		s += fmt.Sprintf(" author %d", o.Author)
 	case Write, Crash, CrashAt, Restore, Outage, Hang, WrongKey, Skew:
 		s += fmt.Sprintf(" node %d", o.Node)
 	default:
@@ -207,7 +208,9 @@ func NewPlan(seed uint64) Plan {
 		p.Outside = append(p.Outside, d.IntN(p.authors()))
 	}
 	for range d.between(5, 40) {
-		p.Ops = append(p.Ops, p.op(d))
+		o := p.op(d)
+		p.Ops = append(p.Ops, o)
+		p.Ops = append(p.Ops, p.sequel(o, d)...)
 	}
 	slices.SortStableFunc(p.Ops, func(a, b Op) int { return int(a.At - b.At) })
 	return p
@@ -234,6 +237,7 @@ var odds = []struct {
 	{Skew, 3, nil},
 	{Withdraw, 4, keystores},
 	{Admit, 5, keystores},
+	{Window, 3, keystores},
 	{Publish, 14, rogues},
 	{Fork, 7, rogues},
 	{Gap, 3, rogues},
@@ -280,6 +284,8 @@ func (p *Plan) fill(o *Op, d dice) {
 	case Publish, Fork, Gap:
 		o.Author = len(p.Nodes) + d.IntN(p.Rogues)
 		o.For = when(d)
+	case Window:
+		o.For = time.Duration(d.between(-60, 60)) * time.Second
 	case Skew:
 		o.For = time.Duration(d.between(-600, 600)) * time.Second
 		if d.in(50) {
@@ -288,6 +294,31 @@ func (p *Plan) fill(o *Op, d dice) {
 	case Forge:
 		o.N = d.IntN(forgeries)
 	}
+}
+
+// sequel is what goes with an op, often enough that the two meet.
+func (p *Plan) sequel(o Op, d dice) []Op {
+	next := Op{Node: o.Node, Author: o.Author, Link: o.Link, N: 1, For: 5 * time.Second, Salt: d.Uint64(), Alt: d.in(50)}
+	if !d.in(35) {
+		return nil
+	}
+	switch o.Kind {
+	case Write: // while the genuine run is under way
+		next.Kind, next.Author, next.Node = BadCopy, o.Node, d.IntN(len(p.Nodes))
+		next.At = o.At + time.Duration(d.IntN(20))*time.Millisecond
+	case Restore: // as soon as the node is up
+		next.Kind, next.At = Write, o.At+time.Second+time.Duration(d.IntN(60))*time.Millisecond
+	case Fork: // while the author is being cut
+		next.Kind, next.At, next.N = CrashAt, o.At-time.Millisecond, d.between(1, 3)
+	case Withdraw: // and nobody says so to a node that starts
+		next.Kind, next.At, next.For = Outage, o.At+8*time.Second, 20*time.Second
+		crash := next
+		crash.Kind, crash.At, crash.For = Crash, o.At+10*time.Second, time.Second
+		return []Op{next, crash}
+	default:
+		return nil
+	}
+	return []Op{next}
 }
 
 // when is how a rogue dates its updates.

@@ -18,6 +18,7 @@ import (
 	"github.com/hearsaynet/hearsay/keys"
 	"github.com/hearsaynet/hearsay/replica"
 	"github.com/hearsaynet/hearsay/replica/model/kv"
+	"github.com/hearsaynet/hearsay/replica/wire"
 )
 
 // Options tell Run what a plan does not.
@@ -73,6 +74,7 @@ type world struct {
 	authors []*author // by number; nil for a node that only reads
 	byID    map[keys.NodeID]*author
 	outside map[keys.NodeID]bool // not admitted
+	windows map[keys.NodeID]keys.Windows
 	began   time.Time
 	guarded time.Time // until then a restored node asks its peers, and nothing else goes wrong
 	calm    bool      // no more faults
@@ -91,7 +93,7 @@ type world struct {
 func newWorld(plan Plan, o Options) *world {
 	w := &world{
 		plan: plan, options: o, net: newNetwork(), hash: sha256.New(), began: time.Now(),
-		byID: make(map[keys.NodeID]*author), outside: make(map[keys.NodeID]bool),
+		byID: make(map[keys.NodeID]*author), outside: make(map[keys.NodeID]bool), windows: make(map[keys.NodeID]keys.Windows),
 		seen: make(map[[sha256.Size]byte]bool), times: make(map[string]int),
 	}
 	for i, n := range plan.Nodes {
@@ -195,7 +197,7 @@ func (w *world) settle() {
 }
 
 // patience is how long the nodes have to become as they must be.
-const patience = 20 * time.Minute
+const patience = 12 * time.Minute
 
 func (w *world) converge(when string) bool {
 	began := time.Now()
@@ -342,11 +344,58 @@ func (w *world) send(p *packet) {
 			w.frames++
 			if !p.pipe.isDown() {
 				sum := sha256.Sum256(p.frame.Body)
-				w.note("%s from %d: %v %x", p.pipe.name, p.from, p.frame.Type, sum[:4])
+				w.note("%s from %d: %v %x%s", p.pipe.name, p.from, p.frame.Type, sum[:4], w.describe(p.frame))
 			}
 			p.give()
 		})
 	}
+}
+
+// describe says what a frame is about, for the trace.
+func (w *world) describe(f wire.Frame) string {
+	switch f.Type {
+	case wire.FrameDigest:
+		d, err := wire.ParseDigest(f.Body)
+		if err != nil {
+			break
+		}
+		s := fmt.Sprintf(" %d", d.Nonce)
+		if d.Unnamed == wire.UnnamedWanted {
+			s += " all"
+		}
+		for _, ref := range d.Refs {
+			s += fmt.Sprintf(", %s %d", w.nameOf(ref.Author), ref.Seq)
+		}
+		return s
+	case wire.FrameRun:
+		if u, err := wire.ParseRun(topic, f.Body); err == nil {
+			return fmt.Sprintf(" %s %d–%d", w.nameOf(u.Author()), u.First(), u.Last())
+		}
+	case wire.FrameHead:
+		if u, err := wire.ParseHead(topic, f.Body); err == nil {
+			return fmt.Sprintf(" %s %d", w.nameOf(u.Author()), u.Ref().Seq)
+		}
+	case wire.FrameFork:
+		if u, err := wire.ParseProof(topic, f.Body); err == nil {
+			return fmt.Sprintf(" %s %d", w.nameOf(u.Author()), u.UnverifiedSeq())
+		}
+	case wire.FrameKey:
+		if k, err := wire.ParseKey(f.Body); err == nil {
+			return " " + w.nameOf(k.ID())
+		}
+	case wire.FrameDone:
+		if nonce, err := wire.ParseDone(f.Body); err == nil {
+			return fmt.Sprintf(" %d", nonce)
+		}
+	}
+	return ""
+}
+
+func (w *world) nameOf(id keys.NodeID) string {
+	if a := w.byID[id]; a != nil {
+		return a.name
+	}
+	return id.String()
 }
 
 func (w *world) linkOf(p *pipe) *link {
