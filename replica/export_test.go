@@ -22,7 +22,6 @@ var TestOnlyPlant = map[string]func(*Config){
 	"withdrawn kept":    func(c *Config) { c.testOnly.withdrawnKept = true },
 	"out forgotten":     func(c *Config) { c.testOnly.outForgotten = true },
 	"signature ignored": func(c *Config) { c.testOnly.signatureIgnored = true },
-	"dropped forgotten": func(c *Config) { c.testOnly.droppedForgotten = true },
 	"sent first":        func(c *Config) { c.testOnly.sentFirst = true },
 	"acked first":       func(c *Config) { c.testOnly.ackedFirst = true },
 	"guard ignored":     func(c *Config) { c.testOnly.guardIgnored = true },

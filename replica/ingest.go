@@ -176,9 +176,6 @@ func (r *Replica) landedLocked(id keys.NodeID, print [32]byte) *delivery {
 // droppedLocked remembers to ask for an author again. Ids that nothing is stored of
 // cost nothing to make, so only so many of them are remembered.
 func (r *Replica) droppedLocked(id keys.NodeID) {
-	if r.cfg.testOnly.droppedForgotten {
-		return
-	}
 	if r.authors[id] != nil || len(r.dropped) < len(r.authors)+maxDropped {
 		r.dropped[id] = struct{}{}
 	}

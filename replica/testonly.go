@@ -20,7 +20,6 @@ type testOnly struct {
 	withdrawnKept    bool // the updates of a withdrawn author stay in the models
 	outForgotten     bool // who was not admitted is forgotten at a restart
 	signatureIgnored bool // a copy with another signature passes for the run in flight
-	droppedForgotten bool // what found no room, or waited in vain, is not asked for again
 	sentFirst        bool // own updates are sent before they are durable
 	ackedFirst       bool // own updates are acknowledged before they are durable
 	guardIgnored     bool // a restored store writes on without asking

@@ -6,9 +6,15 @@ import (
 	"github.com/hearsaynet/hearsay/fuzz/sim/dst"
 )
 
+// batches of seeds are played side by side.
+const batches = 10
+
 // TestSeeds plays the plans of some hundred seeds.
 func TestSeeds(t *testing.T) {
-	const batches, size = 10, 30
+	size := uint64(20)
+	if dst.Racing {
+		size = 3
+	}
 	for b := range uint64(batches) {
 		t.Run("", func(t *testing.T) {
 			t.Parallel()

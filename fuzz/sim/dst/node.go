@@ -115,6 +115,9 @@ func (n *node) config(v *volume) replica.Config {
 	w := n.world
 	cfg := replica.Config{Topic: topic, Store: v, Now: n.now, HeadInterval: time.Minute + time.Duration(n.index+1)*37*time.Millisecond}
 	cfg.Pipeline.Jitter = func() float64 { return 0.5 }
+	if w.plan.Tight {
+		cfg.Pipeline.MaxWaitingRuns = 32
+	}
 	if n.author != nil {
 		cfg.Signer = pen{n.author}
 	}

@@ -78,7 +78,7 @@ const guardTime = 45 * time.Second
 // in the future then, as those of another node with its key would be.
 func (n *node) restore(without int) {
 	w := n.world
-	if n.author == nil || n.replica == nil || n.suspect || n.writing || n.now().Before(n.ever) {
+	if n.author == nil || n.replica == nil || n.suspect || n.writing || n.now().Before(n.ever) || w.outside[n.author.id] {
 		return
 	}
 	told := false

@@ -16,6 +16,7 @@ type Plan struct {
 	Open    bool  // every author counts whose key hashes to its id; else a keystore admits
 	Lists   bool  // the keystores can name whom they admit
 	Outside []int // authors, by number, that are not admitted at the start
+	Tight   bool  // only one or two runs of an author may wait for a keystore
 	Ops     []Op
 }
 
@@ -105,7 +106,7 @@ func (p Plan) String() string {
 	if p.Open {
 		b.WriteString(", open to everybody")
 	} else {
-		fmt.Fprintf(&b, ", keystores (listing: %v), at first without %v", p.Lists, p.Outside)
+		fmt.Fprintf(&b, ", keystores (listing: %v, little room to wait: %v), at first without %v", p.Lists, p.Tight, p.Outside)
 	}
 	b.WriteByte('\n')
 	for i, n := range p.Nodes {
@@ -187,7 +188,7 @@ const chaos = 2 * time.Minute
 // NewPlan makes the plan of a seed.
 func NewPlan(seed uint64) Plan {
 	d := newDice(seed, 1)
-	p := Plan{Seed: seed, Open: d.in(25), Lists: d.in(50), Rogues: d.between(0, 2)}
+	p := Plan{Seed: seed, Open: d.in(25), Lists: d.in(50), Tight: d.in(50), Rogues: d.between(0, 2)}
 	for range d.between(2, 5) {
 		n := Node{Author: d.in(75)}
 		if d.in(20) {
@@ -308,8 +309,20 @@ func (p *Plan) sequel(o Op, d dice) []Op {
 		next.At = o.At + time.Duration(d.IntN(20))*time.Millisecond
 	case Restore: // as soon as the node is up
 		next.Kind, next.At = Write, o.At+time.Second+time.Duration(d.IntN(60))*time.Millisecond
-	case Fork: // while the author is being cut
-		next.Kind, next.At, next.N = CrashAt, o.At-time.Millisecond, d.between(1, 3)
+	case Fork:
+		if d.in(50) { // while the author is being cut
+			next.Kind, next.At, next.N = CrashAt, o.At-time.Millisecond, d.between(1, 3)
+		} else { // and a third history, elsewhere
+			next.Kind, next.At, next.Node = Fork, o.At+time.Duration(d.IntN(5000))*time.Millisecond, d.IntN(len(p.Nodes))
+		}
+	case Outage, Hang: // while much of one author comes
+		var some []Op
+		for i := range 4 * min(p.Rogues, 1) {
+			next.Kind, next.Author, next.For = Publish, len(p.Nodes), 0
+			next.At, next.Salt = o.At+time.Duration(i+1)*100*time.Millisecond, d.Uint64()
+			some = append(some, next)
+		}
+		return some
 	case Withdraw: // and nobody says so to a node that starts
 		next.Kind, next.At, next.For = Outage, o.At+8*time.Second, 20*time.Second
 		crash := next

@@ -359,14 +359,15 @@ func (w *world) describe(f wire.Frame) string {
 		if err != nil {
 			break
 		}
-		s := fmt.Sprintf(" %d", d.Nonce)
+		var s strings.Builder
+		s.WriteString(fmt.Sprintf(" %d", d.Nonce))
 		if d.Unnamed == wire.UnnamedWanted {
-			s += " all"
+			s.WriteString(" all")
 		}
 		for _, ref := range d.Refs {
-			s += fmt.Sprintf(", %s %d", w.nameOf(ref.Author), ref.Seq)
+			s.WriteString(fmt.Sprintf(", %s %d", w.nameOf(ref.Author), ref.Seq))
 		}
-		return s
+		return s.String()
 	case wire.FrameRun:
 		if u, err := wire.ParseRun(topic, f.Body); err == nil {
 			return fmt.Sprintf(" %s %d–%d", w.nameOf(u.Author()), u.First(), u.Last())

@@ -13,7 +13,7 @@ type Model interface {
 
 // Detached returns a Map without a replica, and its model.
 func Detached(self keys.NodeID, watchBuffer int) (*Map, Model) {
-	m := newModel(self)
+	m := newModel(self, testOnly{})
 	return &Map{model: m, watchBuffer: watchBuffer, unmount: func() {}}, m
 }
 
@@ -50,4 +50,11 @@ func must(b []byte, err error) []byte {
 		panic(err)
 	}
 	return b
+}
+
+// TestOnlyPlant plants defects, by their names.
+var TestOnlyPlant = map[string]func(*Config){
+	"tie by arrival": func(c *Config) { c.testOnly.tieByArrival = true },
+	"last arrival":   func(c *Config) { c.testOnly.lastArrival = true },
+	"delete forgets": func(c *Config) { c.testOnly.deleteForgets = true },
 }

@@ -21,6 +21,8 @@ var ErrClosed = errors.New("kv: closed")
 type Config struct {
 	// WatchBuffer is how many changes wait for a slow watcher. Default 1024.
 	WatchBuffer int
+
+	testOnly testOnly
 }
 
 // Entry is a key's value and the update that set it. It belongs to the caller.
@@ -60,7 +62,7 @@ func Mount(r *replica.Replica, channel string, cfg Config) (*Map, error) {
 	if cfg.WatchBuffer == 0 {
 		cfg.WatchBuffer = DefaultWatchBuffer
 	}
-	m := &Map{replica: r, channel: channel, watchBuffer: cfg.WatchBuffer, model: newModel(r.Self())}
+	m := &Map{replica: r, channel: channel, watchBuffer: cfg.WatchBuffer, model: newModel(r.Self(), cfg.testOnly)}
 	var err error
 	if m.unmount, err = r.Mount(channel, m.model); err != nil {
 		return nil, fmt.Errorf("kv: %w", err)

@@ -10,15 +10,18 @@ import (
 // model is the replica's side of a Map. While the replica rebuilds it, readers see
 // the table before.
 type model struct {
-	self    keys.NodeID
-	watches hub // its lock comes before mu
+	self     keys.NodeID
+	testOnly testOnly
+	watches  hub // its lock comes before mu
 
 	mu   sync.RWMutex // guards the fields below and what they point to
 	now  *table
 	next *table // what a rebuild has made so far, nil if there is none
 }
 
-func newModel(self keys.NodeID) *model { return &model{self: self, now: newTable()} }
+func newModel(self keys.NodeID, planted testOnly) *model {
+	return &model{self: self, testOnly: planted, now: newTable(planted)}
+}
 
 // ApplyUpdate implements replica.Model.
 func (m *model) ApplyUpdate(u replica.Update) (changed bool, err error) {
@@ -52,7 +55,7 @@ func (m *model) fold(u *replica.Update, c change) (key string, before, now *reco
 func (m *model) Reset() {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.next = newTable()
+	m.next = newTable(m.testOnly)
 }
 
 // Rebuilt implements replica.Rebuilder: the watchers hear what is different.

@@ -24,7 +24,10 @@ type record struct {
 func (r *record) ref() wire.Ref { return wire.Ref{Author: r.author, Seq: r.seq, Hash: r.hash} }
 
 // losesTo reports whether u comes after r.
-func (r *record) losesTo(u *replica.Update) bool {
+func (r *record) losesTo(u *replica.Update, planted testOnly) bool {
+	if planted.lastArrival || planted.tieByArrival && r.time == u.Time {
+		return planted.lastArrival
+	}
 	if r.time != u.Time {
 		return r.time < u.Time
 	}
@@ -43,9 +46,10 @@ func (r *record) entry(key string) Entry {
 // table is all keys. While it is being listed, a shard is copied before it is written
 // to, so that listing holds up no writer.
 type table struct {
-	seed   maphash.Seed
-	shards [shards]shard
-	live   int // keys that are not deleted
+	testOnly testOnly
+	seed     maphash.Seed
+	shards   [shards]shard
+	live     int // keys that are not deleted
 	// generation counts the listings begun, listing those that have not ended.
 	generation uint64
 	listing    int
@@ -57,7 +61,7 @@ type shard struct {
 	generation uint64 // of the table, when records was last written or made
 }
 
-func newTable() *table { return &table{seed: maphash.MakeSeed()} }
+func newTable(planted testOnly) *table { return &table{seed: maphash.MakeSeed(), testOnly: planted} }
 
 func (t *table) shard(key []byte) *shard {
 	return &t.shards[maphash.Bytes(t.seed, key)%shards]
@@ -72,7 +76,7 @@ func (t *table) get(key string) *record {
 func (t *table) apply(u *replica.Update, c change) (key string, before, now *record) {
 	s := t.shard(c.key)
 	before = s.records[string(c.key)]
-	if before != nil && !before.losesTo(u) {
+	if before != nil && !before.losesTo(u, t.testOnly) {
 		return "", before, before
 	}
 	// Nothing of u.Change is kept: it is a part of a run of up to 1 MiB.
@@ -87,6 +91,9 @@ func (t *table) apply(u *replica.Update, c change) (key string, before, now *rec
 	}
 	s.generation = t.generation
 	s.records[key] = now
+	if now.deleted && t.testOnly.deleteForgets {
+		delete(s.records, key)
+	}
 	if before.live() {
 		t.live--
 	}

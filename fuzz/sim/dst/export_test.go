@@ -1,0 +1,3 @@
+package dst
+
+const Racing = racing

@@ -1,0 +1,28 @@
+package dst
+
+import (
+	"maps"
+	"slices"
+	"testing"
+)
+
+// Find plays seeds with a defect planted, and fails t when none of the first most ones
+// breaks a rule. The defects and what plants them come by name. With the race detector
+// nothing is played: TestSeeds does, and the planted defects may race.
+func Find[D any](t *testing.T, planted map[string]D, most uint64, plant func(D) Options) {
+	if racing {
+		t.Skip("the race detector is on")
+	}
+	for _, name := range slices.Sorted(maps.Keys(planted)) {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			for seed := range most {
+				if r := Run(t, NewPlan(seed), plant(planted[name])); r.Failure != nil {
+					t.Logf("found by seed %d, the %d. of %d: %v", seed, seed+1, most, r.Failure)
+					return
+				}
+			}
+			t.Errorf("%d seeds have not found it", most)
+		})
+	}
+}
