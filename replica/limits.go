@@ -92,6 +92,17 @@ const (
 	// guardWait is how long peers have to prove what they claim of our own updates.
 	guardWait = 30 * time.Second
 
+	// lookupTimeout bounds how long a keystore says nothing about authors that are stored.
+	lookupTimeout = 5 * time.Second
+	// lookAgainAfter is the pause before those are asked for again of which it said nothing.
+	lookAgainAfter = 30 * time.Second
+	// lookupsAtOnce bounds the look-ups on their way at the same time.
+	lookupsAtOnce = 64
+	// lookupBatch is how many ids one look-up of a keys.Batcher takes.
+	lookupBatch = 256
+	// maxWindows bounds the windows of an author that are stored, 16 bytes each.
+	maxWindows = 4096
+
 	// A store that refuses is tried again after this time, doubled up to storeRetryMax.
 	storeRetryMin = 250 * time.Millisecond
 	storeRetryMax = 10 * time.Second

@@ -11,17 +11,6 @@ import (
 	"github.com/hearsaynet/hearsay/keys"
 )
 
-const (
-	// lookupTimeout bounds how long a keystore says nothing about authors that are stored.
-	lookupTimeout = 5 * time.Second
-	// lookAgainAfter is the pause before those are asked for again of which it said nothing.
-	lookAgainAfter = 30 * time.Second
-	// lookupsAtOnce bounds the look-ups on their way at the same time.
-	lookupsAtOnce = 64
-	// lookupBatch is how many ids one look-up of a keys.Batcher takes.
-	lookupBatch = 256
-)
-
 // ownKeystore is the configured keystore, and the own key beside it.
 type ownKeystore struct{ r *Replica }
 

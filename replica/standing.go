@@ -3,6 +3,7 @@ package replica
 import (
 	"context"
 	"errors"
+	"fmt"
 	"math"
 	"time"
 
@@ -41,13 +42,11 @@ const (
 	standsIn  = 1
 	standsOut = 2
 	openEnd   = math.MinInt64
-	// maxWindows bounds the windows that are stored, 16 bytes each.
-	maxWindows = 4096
 )
 
 func (s standing) encode() ([]byte, error) {
 	if len(s.windows) > maxWindows {
-		return nil, errors.New("the keystore gives an author more than 4096 windows")
+		return nil, fmt.Errorf("the keystore gives an author %d windows, at most %d", len(s.windows), maxWindows)
 	}
 	var b cryptobyte.Builder
 	if s.out {
