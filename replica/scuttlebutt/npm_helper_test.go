@@ -37,6 +37,9 @@ func modules(t testing.TB) (node, path string) {
 	if err == nil {
 		_, err = os.Stat(filepath.Join(path, "scuttlebutt"))
 	}
+	if err != nil && os.Getenv("HEARSAY_NPM") != "" {
+		t.Fatal(err)
+	}
 	if err != nil {
 		t.Skipf("no live test with npm: %v (npm install --prefix %s scuttlebutt@5.6.15)", err, dir)
 	}
