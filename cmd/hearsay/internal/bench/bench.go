@@ -159,6 +159,8 @@ func cases(part int, all float64) []bench {
 		{"heads-10k", "heads that a relay with 4 links verifies, stores and passes on in a second of CPU time, of 10,000 authors", heads(10_000 / part)},
 		{"live-flood", "as live-100-authors, while one admitted author floods; the ratio is to the same without", liveFlood(c, 1, 20_000/part)},
 		{"live-flood-256", "the same, 256 updates a signature", liveFlood(c, wire.MaxEntries, 800_000/part)},
+		{"live-mallory", "the same, while hearsay mallory floods with authors, updates and look-ups", liveMallory(c, "flood-authors,flood-lookups,flood-updates", mallorySays/part)},
+		{"live-mallory-asks", "the same, while it asks for everything all the time", liveMallory(c, "flood-digests", mallorySays/part)},
 		{"live-fork-storm", "the same on 100,000 updates, while one author forks 1,000 times, each below the last", liveForkStorm(c, 100_000/part, 1000/part)},
 		{"live-fork-crowd", "the same, while 1,000 throw-away authors fork once each", liveForkCrowd(c, 100_000/part, 1000/part)},
 	}

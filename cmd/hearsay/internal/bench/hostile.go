@@ -24,12 +24,14 @@ type crowd struct {
 	updates int
 }
 
+const crowdAuthors = 100
+
 // sign makes the frames, the first time that it is called.
 func (c *crowd) sign(ctx context.Context) error {
 	if c.frames != nil {
 		return nil
 	}
-	authors, err := newAuthors("author", 100)
+	authors, err := newAuthors("author", crowdAuthors)
 	if err != nil {
 		return err
 	}
