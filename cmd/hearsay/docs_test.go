@@ -15,9 +15,11 @@ import (
 	"time"
 )
 
-// docAddresses stand in documents for the addresses of the relay and of the key server of
-// the session.
+// docAddresses are where a relay and a key server listen if a document does not say. What it
+// says later about this address, or the one after --listen, is about the one that was free.
 var docAddresses = map[string]string{"relay": "127.0.0.1:4427", "keyserver": "127.0.0.1:4430"}
+
+var docListen = regexp.MustCompile(`--listen (127\.0\.0\.1:\d+)`)
 
 // docTools are what documents use and a machine may not have.
 var docTools = regexp.MustCompile(`(?:^|[|;&(])\s*(ssh-keygen|ssh-agent|ssh-add|openssl|curl|jq|node)(?:\s|$)`)
@@ -72,7 +74,7 @@ func consoleSteps(text string) (steps []step) {
 type session struct {
 	t       *testing.T
 	dir     string
-	real    map[string]string // the addresses that stand for those of the document
+	real    map[string]string // by the address in the document
 	running []process
 	ran     int
 }
@@ -83,7 +85,7 @@ type process struct {
 }
 
 var (
-	staysRunning = regexp.MustCompile(`^hearsay (up|relay|keyserver) `)
+	staysRunning = regexp.MustCompile(`^hearsay (up|relay|keyserver|mallory --listen) `)
 	stopped      = regexp.MustCompile(`^# \^C in the terminal of (.+)`)
 )
 
@@ -96,19 +98,22 @@ func (s *session) run(st step) {
 		}
 	}
 	s.ran++
-	for kind, address := range docAddresses {
-		command = strings.ReplaceAll(command, "--listen "+address, "--listen 127.0.0.1:0")
-		if s.real[kind] != "" {
-			command = strings.ReplaceAll(command, address, s.real[kind])
-			st.output = strings.ReplaceAll(st.output, address, s.real[kind])
-		}
+	command = docListen.ReplaceAllString(command, "--listen 127.0.0.1:0")
+	for address, real := range s.real {
+		command = strings.ReplaceAll(command, address, real)
+		st.output = strings.ReplaceAll(st.output, address, real)
 	}
 	if m := stopped.FindStringSubmatch(command); m != nil {
 		s.stop(m[1])
 		return
 	}
 	if staysRunning.MatchString(command) {
-		stop := s.background(command)
+		address, stop := s.background(command)
+		if m := docListen.FindStringSubmatch(st.command); m != nil {
+			s.real[m[1]] = address
+		} else if kind := staysRunning.FindStringSubmatch(command)[1]; docAddresses[kind] != "" {
+			s.real[docAddresses[kind]] = address
+		}
 		s.running = append(s.running, process{st.command, stop})
 		if st.output == "^C\n" {
 			stop()
@@ -170,9 +175,8 @@ var joinable = regexp.MustCompile(`(?:--peer Qm\w+@|(?m:^)http://)(127\.0\.0\.1:
 // background starts a node and waits for the line that joins it, or a key server and waits
 // for its URL. stop interrupts it, as ^C
 // behind the command does, and waits until it has ended.
-func (s *session) background(command string) (stop func()) {
+func (s *session) background(command string) (address string, stop func()) {
 	s.t.Helper()
-	kind := staysRunning.FindStringSubmatch(command)[1]
 	if !strings.Contains(command, "--listen") {
 		command += " --listen 127.0.0.1:0"
 	}
@@ -200,8 +204,7 @@ func (s *session) background(command string) (stop func()) {
 		n, err := out.Read(buf)
 		printed.WriteString(string(buf[:n]))
 		if m := joinable.FindStringSubmatch(printed.String()); m != nil {
-			s.real[kind] = m[1]
-			return stop
+			return m[1], stop
 		}
 		if err != nil {
 			s.t.Fatalf("$ %s\nended: %v, after %q", command, err, printed.String())

@@ -139,6 +139,25 @@ func TestAttack(t *testing.T) {
 	}
 }
 
+func TestToward(t *testing.T) {
+	t.Run("upstream", func(t *testing.T) {
+		t.Parallel()
+		s := newScene(t, mallory.TowardUpstream, "forge-key", false)
+		s.refuses(s.upstream, "bad signature")
+		s.blamesNobody(s.caller)
+		s.converges()
+	})
+	t.Run("both", func(t *testing.T) {
+		t.Parallel()
+		s := newScene(t, mallory.TowardBoth, "withhold-one", false)
+		s.write(s.upstream, "third")
+		s.write(s.caller, "caller second", "caller third")
+		s.becomes(s.caller, s.upstream.ID(), replica.StateGap)
+		s.becomes(s.upstream, s.caller.ID(), replica.StateGap)
+		s.converges()
+	})
+}
+
 // busy goes on until mallory has done enough.
 func busy(enough func(mallory.Stats) bool) func(*scene) {
 	return func(s *scene) {
