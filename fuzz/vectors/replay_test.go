@@ -252,6 +252,9 @@ func (v sessionVector) replayBad(t *testing.T) {
 		if ce.ByPeer || uint16(ce.Code) != v.Close {
 			t.Errorf("got %v, want it closed with %d", err, v.Close)
 		}
+		if text, ok := texts[v.Check]; !ok || !strings.Contains(ce.Text, text) {
+			t.Errorf("%q is not about %s (%q)", ce.Text, v.Check, text)
+		}
 	} else {
 		t.Errorf("the session ended with %v, want it closed with %d", err, v.Close)
 	}

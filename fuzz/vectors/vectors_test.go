@@ -86,6 +86,9 @@ var texts = map[string]string{
 	"done.form": "done of", "done.nonce": "done of", "close.form": "close of", "close.code": "close of", "close.text": "close text",
 	"export.magic": "not a hearsay export", "export.hello": "where Hello is due", "export.handle": "was not named", "export.type": "has no place here",
 	"export.count": "its end says", "export.end-handle": "its end has handle", "export.after": "bytes after its end", "export.key": "",
+	"session.hello-first": "where Hello is due", "session.version": "is not spoken", "session.topic": "no topic in common", "session.hello-once": "Hello",
+	"session.handle": "names no common topic", "session.type": "is not understood", "session.digest-parts": "does not continue",
+	"session.digest-more": "cannot have more", "run.signature": "bad signature: not the author's", "head.signature": "came for the head", "proof.signature": "came for the fork",
 }
 
 // refused checks that err is of the class, and about the check, of a bad vector.

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"os"
+	"strings"
 	"testing"
 	"time"
 
@@ -29,6 +30,14 @@ type linkVector struct {
 // vectorReasons are the reasons for which links of a class are refused.
 var vectorReasons = map[string]Reason{
 	"protocol": ReasonProtocol, "certificate": ReasonCertificate, "proof": ReasonProof, "own-id": ReasonOwnID, "wrong-id": ReasonWrongID,
+}
+
+// vectorTexts is what our errors say of each check in docs/protocol.md.
+var vectorTexts = map[string]string{
+	"link.resumed": "resumed a TLS session", "link.none": "without a certificate", "link.extension": "extension", "link.critical": "unknown critical extension",
+	"link.one": "shows 2 certificates", "link.ed25519": "not ed25519", "link.self-signed": "not signed by its own key", "link.form": "is malformed",
+	"link.range": "out of range", "link.key": "key", "link.expired": "ran out", "link.lifetime": "more than 168h", "link.signature": "bad signature",
+	"link.protocol": "but not hearsay/1", "link.own-id": "this node itself", "link.wrong-id": "asked for",
 }
 
 // TestVectors has the vectors for other implementations judged as a handshake is.
@@ -59,6 +68,8 @@ func TestVectors(t *testing.T) {
 		he, ok := errors.AsType[*HandshakeError](err)
 		if want := vectorReasons[v.Class]; !ok || want == 0 || he.Reason != want {
 			t.Errorf("%s: got %v, want a link refused for %v", v.Name, err, want)
+		} else if text := vectorTexts[v.Check]; text == "" || !strings.Contains(err.Error(), text) {
+			t.Errorf("%s: the error %q is not about %s", v.Name, err, v.Check)
 		}
 	}
 }
