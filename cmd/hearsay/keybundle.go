@@ -103,6 +103,9 @@ func (a *app) keyBundle(ctx context.Context, f *bundleFlags, args []string) erro
 		return err
 	}
 	fmt.Fprintf(a.err, "%d keys in %s, to be admitted until %s, signed by %v\n", len(members), escape(f.out, false), b.Expires.Format(time.RFC3339), admin.Public().ID())
+	if b.Version == 1 {
+		a.hint("hearsay trust --bundle %s --signer %v admits them, with %[1]s%s beside it", shellQuote(f.out), admin.Public().ID(), bundleSuffix)
+	}
 	return a.print(func(o *output) error {
 		_, err := fmt.Fprintln(o, b.Version)
 		return err
@@ -256,8 +259,10 @@ func (a *app) trustBundle(ctx context.Context, path, signer string, force bool) 
 	case err != nil:
 		return fmt.Errorf("%s: nobody is admitted: %s", path, withoutPackage(err.Error()))
 	case r.Again:
-		fmt.Fprintf(a.err, "%s version %d was admitted before: %d of its %d keys are trusted, and those withdrawn since stay so (--force admits them again)\n",
-			r.Name, r.Version, len(r.Trusted), len(r.Members))
+		fmt.Fprintf(a.err, "%s version %d was admitted before: %d of its %d keys are trusted\n", r.Name, r.Version, len(r.Trusted), len(r.Members))
+		if len(r.Trusted) < len(r.Members) {
+			a.hint("those withdrawn since stay so; --force admits them again")
+		}
 	default:
 		fmt.Fprintf(a.err, "%s version %d: %d keys, %d of them new, signed by %v\n", r.Name, r.Version, len(r.Members), len(r.Added), id)
 	}

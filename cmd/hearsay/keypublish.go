@@ -117,6 +117,12 @@ func (a *app) keyPublish(ctx context.Context, f *publishFlags) error {
 		}
 	}
 	fmt.Fprintf(a.err, "list %d of %d keys, good until %s, signed by %v\n", list.Version, len(list.Entries), list.Expires.Format(time.RFC3339), admin.Public().ID())
+	switch {
+	case len(list.Entries) == 0:
+		a.warn("the list admits nobody: --admit PUBFILE admits a key")
+	case list.Version == 1:
+		a.hint("hearsay keyserver --data %s serves it; nodes follow with hearsay up --keys URL --keys-signer %v", shellQuote(a.data), admin.Public().ID())
+	}
 	return a.print(func(o *output) error {
 		_, err := fmt.Fprintln(o, list.Version)
 		return err
