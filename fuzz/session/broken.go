@@ -78,7 +78,11 @@ func (s *script) frame() {
 // announced sends the start of a frame that is much longer than what comes.
 func (s *script) announced() {
 	b := append([]byte{1 + byte(s.below(8))}, 0, byte(s.handle))
-	b = binary.BigEndian.AppendUint32(b, uint32(s.integer()|uint64(s.uint16())<<8))
+	n := uint32(s.uint16()) << 4 // below 1 MiB, which a frame may have
+	if s.byte() >= 128 {
+		n = uint32(s.integer())
+	}
+	b = binary.BigEndian.AppendUint32(b, n)
 	s.send("announced", b)
 }
 
@@ -147,6 +151,14 @@ func (s *script) forged() {
 	body := slices.Clone(a.run(0, 1, 1+s.below(8)).Body())
 	copy(body, b.id[:])
 	s.sendFrame("forged Run", wire.FrameRun, body)
+}
+
+// badCopy sends the last frame with another last byte, where statements have a signature.
+func (s *script) badCopy() {
+	if b := s.last(); len(b) > frameHeader {
+		b[len(b)-1] ^= 1 << s.below(8)
+		s.send("bad copy", b)
+	}
 }
 
 // number puts an odd number somewhere into the last frame's body.

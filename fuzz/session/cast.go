@@ -23,12 +23,13 @@ type Cast struct {
 	topic  string
 	base   uint64 // when the first update was made, ns since the Unix epoch
 	actors [castSize]*actor
+	signed map[wire.Ref]bool // each update that a signature was put under
 }
 
 // NewCast makes the authors that seed always makes. Their updates are dated from base on,
 // a nanosecond apart.
 func NewCast(seed, topic string, base time.Time) *Cast {
-	c := &Cast{topic: topic, base: uint64(base.UnixNano())}
+	c := &Cast{topic: topic, base: uint64(base.UnixNano()), signed: make(map[wire.Ref]bool)}
 	for i := range c.actors {
 		digest := sha256.Sum256(fmt.Appendf(nil, "hearsay fuzz session %d %s", i, seed))
 		key, err := sign.NewEd25519(ed25519.NewKeyFromSeed(digest[:]))
@@ -49,6 +50,9 @@ func (c *Cast) Has(id keys.NodeID) bool {
 	}
 	return false
 }
+
+// Signed reports whether one of the authors has signed an update, in any script so far.
+func (c *Cast) Signed(update wire.Ref) bool { return c.signed[update] }
 
 // actor is an author with two histories that part at forkAt.
 type actor struct {
@@ -114,6 +118,9 @@ func (a *actor) seal(prev wire.Ref, entries ...wire.Entry) *wire.Run {
 	r, err := d.Seal(a.key.Public(), a.sign(wire.NamespaceUpdate, d.Message()))
 	if err != nil {
 		panic(fmt.Sprintf("session: %v", err))
+	}
+	for i := range entries {
+		a.cast.signed[r.Ref(i)] = true
 	}
 	return r
 }

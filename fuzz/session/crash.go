@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"time"
 )
 
 // Crash is a session after which the target gave no answer. It is an error.
@@ -28,6 +29,9 @@ const crashFormat = "hearsay fuzz session 1"
 // rest a line for each step.
 const MaxCrashFile = 16 << 20
 
+// maxReplayWait bounds the pauses of a file, which people may write.
+const maxReplayWait = time.Hour
+
 type crashFile struct {
 	Format  string      `json:"format"`
 	Seed    uint64      `json:"seed"`
@@ -40,13 +44,14 @@ type crashFile struct {
 type crashStep struct {
 	What  string `json:"what"`
 	Bytes string `json:"bytes"` // hex
+	Wait  int64  `json:"wait_ms,omitempty"`
 }
 
 // Marshal returns the crash as a file: JSON, the bytes in hex, a step a line.
 func (c *Crash) Marshal() ([]byte, error) {
 	f := crashFile{Format: crashFormat, Seed: c.Seed, Session: c.Session, Topic: c.Topic, Why: c.Why}
 	for _, step := range c.Steps {
-		f.Steps = append(f.Steps, crashStep{step.What, hex.EncodeToString(step.Bytes)})
+		f.Steps = append(f.Steps, crashStep{step.What, hex.EncodeToString(step.Bytes), step.Wait.Milliseconds()})
 	}
 	b, err := json.MarshalIndent(f, "", " ")
 	if err != nil {
@@ -78,7 +83,10 @@ func ParseCrash(file []byte) (*Crash, error) {
 		if err != nil {
 			return nil, fmt.Errorf("session: the bytes of step %d are not hex", i)
 		}
-		c.Steps = append(c.Steps, Step{step.What, b})
+		if step.Wait < 0 || step.Wait > maxReplayWait.Milliseconds() {
+			return nil, fmt.Errorf("session: step %d waits for %d ms, at most %v", i, step.Wait, maxReplayWait)
+		}
+		c.Steps = append(c.Steps, Step{step.What, b, time.Duration(step.Wait) * time.Millisecond})
 	}
 	return c, nil
 }

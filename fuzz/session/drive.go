@@ -51,6 +51,9 @@ func Drive(ctx context.Context, conn io.ReadWriteCloser, steps []Step, patience 
 	tasks.Go(func() {
 		defer close(sent)
 		for _, step := range steps {
+			if step.Wait > 0 && !sleep(step.Wait, ended) {
+				return
+			}
 			if _, err := conn.Write(step.Bytes); err != nil {
 				return
 			}
@@ -72,6 +75,18 @@ func Drive(ctx context.Context, conn io.ReadWriteCloser, steps []Step, patience 
 			sent = nil
 			late.Reset(patience) // it counts from when all was taken
 		}
+	}
+}
+
+// sleep waits, and reports whether the session has not ended meanwhile.
+func sleep(d time.Duration, ended <-chan struct{}) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-ended:
+		return false
 	}
 }
 
@@ -122,7 +137,7 @@ func Honest(ctx context.Context, conn io.ReadWriteCloser, topic string, patience
 
 func honest(ctx context.Context, conn io.ReadWriteCloser, topic string, patience time.Duration) error {
 	h := wire.Hello{Version: wire.Version, Agent: "hearsay fuzz, honest", Topics: []wire.TopicHandle{{Handle: 1, Topic: topic}}}
-	hello := Step{"Hello", wire.AppendFrame(nil, wire.Frame{Type: wire.FrameHello, Body: h.Append(nil)})}
+	hello := Step{What: "Hello", Bytes: wire.AppendFrame(nil, wire.Frame{Type: wire.FrameHello, Body: h.Append(nil)})}
 	switch how, why := Drive(ctx, conn, []Step{hello}, patience); {
 	case how == Served:
 		return nil

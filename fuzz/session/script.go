@@ -3,6 +3,7 @@ package session
 import (
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/hearsaynet/hearsay/replica/wire"
 )
@@ -17,6 +18,7 @@ const MaxSent = 1 << 20
 type Step struct {
 	What  string // for people
 	Bytes []byte
+	Wait  time.Duration // before the write
 }
 
 // Script makes a session of the bytes of a program: what to send, and who says it. Every
@@ -34,23 +36,26 @@ func Script(c *Cast, program []byte) []Step {
 type script struct {
 	cast    *Cast
 	program []byte
-	handle  uint16 // that the Hello gave the topic
+	handle  uint16           // that the Hello gave the topic
+	next    [castSize]uint64 // the seq behind the last run of each author
+	wait    time.Duration    // before the next step
 	steps   []Step
 	sent    int
 }
 
-// A byte of a program below goodBelow stands for something that honest peers send, any
-// other for something that breaks a session, or may.
-const goodBelow = 232
+// A byte of a program below goodBelow stands for something that honest peers send. Any
+// other announces something that breaks a session, or may: with bytes by chance, every
+// fiftieth.
+const goodBelow = 251
 
 var (
 	goodOps = []func(*script){
 		(*script).key, (*script).run, (*script).run, (*script).run, (*script).head, (*script).fork,
-		(*script).digest, (*script).digest, (*script).done, (*script).again, (*script).crowd,
+		(*script).digest, (*script).digest, (*script).done, (*script).again, (*script).crowd, (*script).pause,
 	}
 	badOps = []func(*script){
 		(*script).close, (*script).flipped, (*script).cut, (*script).grown, (*script).elsewhere, (*script).repeated,
-		(*script).odd, (*script).odd, (*script).frame, (*script).announced, (*script).raw, (*script).remap, (*script).forged, (*script).number,
+		(*script).odd, (*script).odd, (*script).frame, (*script).announced, (*script).raw, (*script).remap, (*script).forged, (*script).badCopy, (*script).number,
 	}
 )
 
@@ -59,7 +64,7 @@ func (s *script) op() func(*script) {
 	if b < goodBelow {
 		return goodOps[b%len(goodOps)]
 	}
-	return badOps[(b-goodBelow)%len(badOps)]
+	return badOps[int(s.byte())%len(badOps)]
 }
 
 // byte is the next of the program, 0 behind its end.
@@ -105,9 +110,13 @@ func (s *script) some(n int) []byte {
 
 func (s *script) actor() *actor { return s.cast.actors[s.below(castSize)] }
 
+// pause lets time pass before the next step, from 50 ms to 13 s.
+func (s *script) pause() { s.wait += time.Duration(1+s.byte()) * 50 * time.Millisecond }
+
 func (s *script) send(what string, b []byte) {
-	s.steps = append(s.steps, Step{what, b})
+	s.steps = append(s.steps, Step{what, b, s.wait})
 	s.sent += len(b)
+	s.wait = 0
 }
 
 func (s *script) sendFrame(what string, t wire.FrameType, body []byte) {
@@ -154,14 +163,19 @@ func (s *script) key() {
 }
 
 // run sends updates of one of an author's histories, behind its key as a peer would, or
-// without.
+// without; mostly those that come next.
 func (s *script) run() {
-	a, how := s.actor(), s.byte()
+	who, how := s.below(castSize), s.byte()
+	a := s.cast.actors[who]
 	if how&1 == 0 {
 		s.sendFrame("Key", wire.FrameKey, a.key.Public().Wire())
 	}
-	first := 1 + s.below(maxSeq)
-	r := a.run(int(how>>1&1), first, 1+s.below(maxSeq-first+1))
+	first := 1 + s.next[who]%maxSeq
+	if how&0x30 == 0x30 {
+		first = 1 + s.below(maxSeq)
+	}
+	r := a.run(int(how>>1&1), first, 1+s.below(min(16, maxSeq-first+1)))
+	s.next[who] = r.Last()
 	if how&12 == 12 {
 		r = r.CutFront(first + s.below(uint64(r.Len())) - 1)
 	}

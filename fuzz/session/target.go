@@ -123,6 +123,9 @@ func (p *Progress) count(how Outcome, steps []Step) {
 	}
 }
 
+// maxWait bounds the pauses in a session, which has many, and is one of many.
+const maxWait = 100 * time.Millisecond
+
 // instant is when the updates of generated sessions are dated.
 var instant = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 
@@ -138,7 +141,11 @@ func Generate(seed uint64, n int, topic string) []Step {
 	if program[0] >= goodBelow && random.Uint64()%4 > 0 {
 		program[0] = 0 // a good Hello
 	}
-	return Script(NewCast(fmt.Sprintf("%d/%d", seed, n), topic, instant), program)
+	steps := Script(NewCast(fmt.Sprintf("%d/%d", seed, n), topic, instant), program)
+	for i := range steps {
+		steps[i].Wait = min(steps[i].Wait, maxWait)
+	}
+	return steps
 }
 
 // Replay sends the session of a crash to the target once more. The error is a *Crash when
