@@ -140,10 +140,11 @@ func (f *File) publish(admitted map[keys.NodeID]keys.Admission, problems []*Prob
 	}
 }
 
-// readableLocked notes whether the file could be read. It needs f.mu.
+// readableLocked notes whether the file could be read; Open says it if it never was. It
+// needs f.mu.
 func (f *File) readableLocked(err error) {
 	switch {
-	case err != nil && f.unreadable == nil:
+	case err != nil && f.unreadable == nil && f.admitted != nil:
 		f.opts.Log.Warn("file of allowed signers cannot be read", "file", f.file.Path, "err", err)
 	case err == nil && f.unreadable != nil:
 		f.opts.Log.Info("file of allowed signers can be read again", "file", f.file.Path)

@@ -131,7 +131,7 @@ func wrong(name string, err error) []*Problem { return []*Problem{{File: name, E
 func (d *Dir) publishFailure(err error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if d.unreadable == nil {
+	if d.unreadable == nil && d.admitted != nil { // else Open says so
 		d.log.Warn("directory of trusted keys cannot be read", "dir", d.path, "err", err)
 	}
 	d.unreadable = err
