@@ -188,6 +188,9 @@ func (r *Replica) readmit(ids []keys.NodeID) (moved bool) {
 // whether it had to.
 func (r *Replica) follow(id keys.NodeID, now standing) (moved bool, err error) {
 	other := false
+	if r.cfg.testOnly.windowIgnored {
+		now.windows = nil
+	}
 	if !now.out {
 		if other, err = r.models.bind(id, now.windows); err != nil {
 			return false, err

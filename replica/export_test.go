@@ -20,6 +20,7 @@ var TestOnlyPlant = map[string]func(*Config){
 	"rebuild forgets":   func(c *Config) { c.testOnly.rebuildForgets = true },
 	"admission ignored": func(c *Config) { c.testOnly.admissionIgnored = true },
 	"withdrawn kept":    func(c *Config) { c.testOnly.withdrawnKept = true },
+	"window ignored":    func(c *Config) { c.testOnly.windowIgnored = true },
 	"out forgotten":     func(c *Config) { c.testOnly.outForgotten = true },
 	"signature ignored": func(c *Config) { c.testOnly.signatureIgnored = true },
 	"sent first":        func(c *Config) { c.testOnly.sentFirst = true },

@@ -389,6 +389,9 @@ func (r *Replica) decideLocked(s *settlement, res verify.Result) outcome {
 				a.frontier = u.UnverifiedEnd()
 			}
 		}
+		if a := r.authors[id]; a != nil && a.admitted && errors.Is(o.why, keys.ErrUnknown) {
+			s.outdated = append(s.outdated, id) // it was admitted when the keystore was asked last
+		}
 		o.refuse = true
 		o.charge = errors.Is(o.why, wire.ErrBadSignature) || errors.Is(o.why, wire.ErrWrongKey)
 		if run, ok := res.Verified.(*wire.Run); ok && r.authors[id] != nil && r.authors[id].admitted {

@@ -18,6 +18,7 @@ type testOnly struct {
 	rebuildForgets   bool // a rebuild leaves the own author out
 	admissionIgnored bool // what the keystore says later does not count
 	withdrawnKept    bool // the updates of a withdrawn author stay in the models
+	windowIgnored    bool // times that an author is not admitted for do not matter to what is stored
 	outForgotten     bool // who was not admitted is forgotten at a restart
 	signatureIgnored bool // a copy with another signature passes for the run in flight
 	sentFirst        bool // own updates are sent before they are durable

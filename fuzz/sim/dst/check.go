@@ -274,7 +274,7 @@ func (w *world) heal() {
 	now := time.Now()
 	for _, l := range w.links {
 		l.down, l.stall = now, now
-		w.after(0, "", l.dial)
+		l.redial(0)
 	}
 	w.advance(90 * time.Second) // all are up
 	for i, a := range w.authors {

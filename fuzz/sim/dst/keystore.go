@@ -3,6 +3,7 @@ package dst
 import (
 	"context"
 	"errors"
+	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -103,11 +104,11 @@ func pause(ctx context.Context, d time.Duration) {
 	}
 }
 
-// forget is called when the node has lost what the keystore said.
-func (k *keystore) forget() {
+// forget is called when the node has lost what the keystore said lately.
+func (k *keystore) forget(lately time.Duration) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	clear(k.said)
+	maps.DeleteFunc(k.said, func(_ keys.NodeID, s said) bool { return time.Since(s.at) <= lately })
 }
 
 // Changed implements keys.Notifier.

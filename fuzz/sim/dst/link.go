@@ -17,6 +17,7 @@ type link struct {
 	plan  Link
 	pipe  *pipe // nil while there is none
 	dials int
+	tries int
 	down  time.Time // until then
 	stall time.Time // until then
 }
@@ -33,6 +34,15 @@ func (l *link) dial() {
 	w.note("%s", l.pipe.name)
 	l.hold(a, b, 0)
 	l.hold(b, a, 1)
+}
+
+// redial has the nodes joined in a while, at an instant of which no two are alike: what
+// sessions do now and then does not fall on what replicas do.
+func (l *link) redial(d time.Duration) {
+	w := l.world
+	l.tries++
+	odd := time.Duration(fate(int(50*time.Millisecond), w.plan.Seed, "redial", l.index, l.tries))
+	w.after(d+odd, "", l.dial)
 }
 
 // hold keeps one side's session.
@@ -64,7 +74,7 @@ func (l *link) ended(p *pipe, n *node, err error) {
 	w.note("%s is over", p.name)
 	w.after(100*time.Millisecond, "", p.cut) // its last word may be under way
 	l.pipe = nil
-	w.after(time.Second, "", l.dial)
+	l.redial(time.Second)
 }
 
 // hangUp ends the session, as when a cable is cut.

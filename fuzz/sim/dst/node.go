@@ -192,7 +192,7 @@ func (n *node) opened(v *volume, r *replica.Replica, err error) {
 	n.checkCuts()
 	for _, l := range w.links {
 		if l.other(n) != nil {
-			w.after(time.Duration(10*(l.index+1))*time.Millisecond, "", l.dial)
+			l.redial(0)
 		}
 	}
 }
@@ -269,6 +269,9 @@ func (n *node) fall(v *volume) {
 	r := n.replica
 	if r != nil {
 		n.known = n.cuts()
+	}
+	if n.ks != nil {
+		n.ks.forget(2 * time.Second)
 	}
 	n.cancel()
 	n.replica, n.vol, n.ledger, n.kv = nil, nil, nil, nil

@@ -58,7 +58,7 @@ func (w *world) harm(n *node, a *author, o Op) {
 		l := w.links[o.Link]
 		l.down = time.Now().Add(o.For)
 		l.hangUp()
-		w.after(o.For, "", l.dial)
+		l.redial(o.For)
 	case Stall:
 		w.links[o.Link].stall = time.Now().Add(o.For)
 	case Skew:
@@ -96,7 +96,7 @@ func (n *node) restore(without int) {
 	n.crash(time.Second)
 	n.disk.image(without)
 	if n.ks != nil {
-		n.ks.forget()
+		n.ks.forget(chaos)
 	}
 }
 

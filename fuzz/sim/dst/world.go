@@ -169,10 +169,6 @@ func (w *world) play() {
 	for _, n := range w.nodes {
 		n.start()
 	}
-	w.advance(0)
-	for _, l := range w.links {
-		l.dial()
-	}
 	for i, op := range w.plan.Ops {
 		if op.Kind != "" {
 			w.at(op.At, fmt.Sprintf("op %d", i), func() { w.do(i, op) })
