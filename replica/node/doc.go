@@ -8,7 +8,9 @@
 //	config.json   what later commands need to know: key file, topics, peers, whether the key
 //	              was made here, and how far the node had written
 //	id_ed25519    the key, when the node made it itself; id_ed25519.pub beside it
-//	trusted/      ID.pub, one file for each admitted author
+//	trusted/      the keys of admitted authors: ID.pub, or whatever package keys/dir reads
+//	bundles/      SIGNER-NAME, the newest version of each bundle that was admitted
+//	keyserver/    the newest list of a key server, and the keys that it names
 //	store.db      the signed updates
 //	lock          held by whoever has the store open
 //	hearsay.sock  the control socket (0600), made and removed under the lock
