@@ -68,13 +68,13 @@ func TestFile(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := os.WriteFile(path, append(text, `[["torn",1],17952`...), 0o600); err != nil {
+	if err := os.WriteFile(path, append(text, `[["torn","`+strings.Repeat("x", 500)...), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	b := newModel(t, "B")
 	set(t, b, "own", `1`)
 	f, l := open(t, b, path)
-	if l.Torn != 17 || l.Updates != 3 {
+	if l.Torn != 510 || l.Updates != 3 {
 		t.Errorf("%+v", l)
 	}
 	want(t, b, "after=2 before=1 own=1")

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"maps"
 	"net"
 	"strings"
 	"sync"
@@ -176,5 +175,3 @@ func eventually(t testing.TB, n *Node, what string, ok func() bool) {
 		}
 	}
 }
-
-func sameClocks(a, b *Node) bool { return maps.Equal(a.Clock(), b.Clock()) }

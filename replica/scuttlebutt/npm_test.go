@@ -11,6 +11,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/hearsaynet/hearsay/replica/scuttlebutt/internal/npmpeer"
 )
 
 // These tests run the module that npm has, in processes of Node.js, and are skipped
@@ -31,7 +33,7 @@ func keyPaths(t *testing.T, name string) (private, public string) {
 }
 
 // secureNPM says with which of the vectors' pairs an npm peer signs, and whom it knows.
-func secureNPM(t *testing.T, name string, others ...string) any {
+func secureNPM(t *testing.T, name string, others ...string) *npmpeer.Security {
 	t.Helper()
 	private, public := keyPaths(t, name)
 	peers := []string{public}
@@ -39,7 +41,7 @@ func secureNPM(t *testing.T, name string, others ...string) any {
 		_, pem := keyPaths(t, other)
 		peers = append(peers, pem)
 	}
-	return map[string]any{"private": private, "public": public, "peers": peers}
+	return &npmpeer.Security{Private: private, Public: public, Peers: peers}
 }
 
 // both runs a test with a connection that we made, and with one that the npm peer made.
@@ -282,7 +284,7 @@ func TestNPMKilled(t *testing.T) {
 		addr := q.listen(nil)
 		stop := run(t, &s.Node, dial(t, addr), SyncConfig{})
 		q.do("clock", nil, nil)
-		q.cmd.Process.Kill()
+		q.Kill()
 		stop()
 	}
 	q := startNPM(t, "events", "M", nil)

@@ -346,7 +346,7 @@ func TestCost(t *testing.T) {
 			runtime.ReadMemStats(&after)
 			allocated := after.TotalAlloc - before.TotalAlloc
 			t.Logf("%d bytes to %d, %v: %v, %d allocated", len(text), len(got), err, took, allocated)
-			if took > time.Second {
+			if took > 20*time.Second { // what is not proportional takes minutes; machines are busy
 				t.Errorf("took %v", took)
 			}
 			if allocated > 64<<20 {

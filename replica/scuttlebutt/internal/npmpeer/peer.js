@@ -5,7 +5,7 @@ const fs = require('fs')
 const net = require('net')
 const readline = require('readline')
 
-const [kind, id, secure] = JSON.parse(process.argv[2])
+const [kind, id, secure] = JSON.parse(process.argv[process.argv.length - 1])
 const Kind = require('scuttlebutt/' + kind)
 const keys = {}
 let opts = id
@@ -72,6 +72,10 @@ const commands = {
   },
   many: ([first, n], answer) => {
     for (let i = first; i < first + n; i++) kind === 'model' ? peer.set('k' + i, 'v' + i) : peer.emit('e' + i, i)
+    answer(peer.sources)
+  },
+  fill: ([n, value], answer) => {
+    for (let i = 0; i < n; i++) peer.set('k' + i, value)
     answer(peer.sources)
   },
   when: (clock, answer) => when(clock, () => answer(peer.sources)),
