@@ -124,7 +124,7 @@ func (p *Progress) count(how Outcome, steps []Step) {
 }
 
 // maxWait bounds the pauses in a session, which has many, and is one of many.
-const maxWait = 100 * time.Millisecond
+const maxWait = 10 * time.Millisecond
 
 // instant is when the updates of generated sessions are dated.
 var instant = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
