@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"io"
@@ -111,6 +112,40 @@ func FuzzParsePair(f *testing.F) {
 		Check: func(t *testing.T, _ []byte, p node.Pair) {
 			if !utf8.ValidString(p.Key) || p.Key == "" || len(p.Key)+len(p.Value) > maxPair {
 				t.Fatalf("%q = %q", p.Key, p.Value)
+			}
+		},
+	}.Fuzz(f)
+}
+
+// FuzzLines reads lines of at most 32 bytes; those that are longer are passed over.
+func FuzzLines(f *testing.F) {
+	read := func(b []byte) (lines [][]byte, long error) {
+		for l := newLineReader(bytes.NewReader(b), 32); ; {
+			line, err := l.next()
+			switch {
+			case errors.Is(err, io.EOF):
+				return lines, long
+			case err != nil:
+				long = err
+			default:
+				lines = append(lines, line)
+			}
+		}
+	}
+	fuzztest.Decoder[[][]byte]{
+		Corpus: "lines", Errors: []error{errLineTooLong}, Loose: true,
+		Alloc: fuzztest.Alloc{PerByte: 256, Constant: 128 << 10}, // a line of one byte, its end, has a slice
+		Decode: func(b []byte) ([][]byte, error) {
+			lines, long := read(b)
+			if long != nil {
+				return nil, long
+			}
+			return lines, nil
+		},
+		Encode: func(lines [][]byte) ([]byte, error) { return bytes.Join(append(lines, nil), []byte("\n")), nil },
+		Check: func(t *testing.T, b []byte, lines [][]byte) {
+			if all := bytes.TrimSuffix(b, []byte("\n")); len(b) > 0 && !bytes.Equal(bytes.Join(lines, []byte("\n")), all) {
+				t.Fatalf("%q is read as %q", b, lines)
 			}
 		},
 	}.Fuzz(f)

@@ -70,6 +70,12 @@ func (c *corpus) texts() {
 	} {
 		c.bad("ndjson", name, []byte(line))
 	}
+	c.good("lines", "nothing", nil)
+	c.good("lines", "three", []byte("one\n\nthree without an end"))
+	c.good("lines", "longest", []byte(strings.Repeat("x", 32)+"\n"))
+	c.bad("lines", "too-long", []byte("one\n"+strings.Repeat("x", 33)+"\nthree"))
+	c.bad("lines", "more-than-a-buffer", bytes.Repeat([]byte("x"), 70_000))
+
 	request := func(method, path, body string) []byte {
 		return fmt.Appendf(nil, "%s %s HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n%s", method, path, len(body), body)
 	}
