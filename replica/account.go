@@ -17,6 +17,7 @@ type account struct {
 	sent     uint64   // how far we have ever sent: what is below is sent again
 	head     uint64   // when the newest head that the peer was sent was issued
 	proof    uint64   // the seq of the proof that the peer has or was sent, 0 for none
+	shown    uint64   // the seq of the proof that the peer has sent, 0 for none
 	proved   bool     // it was sent one ever
 	differs  bool     // its history is not ours: it is sent no more until it asks
 	doubtful bool     // its history was not ours once: it is sent searchNear updates a second

@@ -293,9 +293,14 @@ func (l *lane) oweStatementsLocked(d *wire.Digest) {
 		return
 	}
 	for _, ref := range d.Refs {
-		if x := r.authors[ref.Author]; x != nil {
-			owe(ref.Author, x)
+		x := r.authors[ref.Author]
+		if x == nil {
+			continue
 		}
+		if a := l.account(ref.Author); x.cut != nil && a.shown != x.cut.seq {
+			a.proof = 0 // it may have had no room for the one that it was sent
+		}
+		owe(ref.Author, x)
 	}
 }
 

@@ -104,8 +104,11 @@ func (l *lane) readProof(body []byte) error {
 	}
 	l.s.mu.Lock()
 	l.inflight++
-	if a := l.saidLocked(u.Author()); a != nil && (a.proof == 0 || u.UnverifiedSeq() < a.proof) {
-		a.proof = u.UnverifiedSeq()
+	if a := l.saidLocked(u.Author()); a != nil {
+		if a.proof == 0 || u.UnverifiedSeq() < a.proof {
+			a.proof = u.UnverifiedSeq()
+		}
+		a.shown = u.UnverifiedSeq()
 	}
 	l.s.mu.Unlock()
 	return l.r.offer(l.s.ctx, u, l.r.offeredKey(u.Author(), l.s.offered), l)
