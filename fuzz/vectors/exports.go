@@ -113,6 +113,7 @@ func badExports(parts [][]byte) (list []exportVector) {
 	v(class, "export.magic", "another version", []byte("hearsay export\x02\n"), start, key, run, done)
 	v(class, "export.magic", "the end of the line is CR LF", []byte("hearsay export\x01\r\n"), start, key, run, done)
 	v(class, "export.hello", "without Hello", magic, key, run, done)
+	v(class, "export.hello", "Hello in a frame of another type", magic, patch(start, 0, 200), key, run, done)
 	v(class, "export.hello", "Hello with a handle", magic, patch(start, 2, 1), key, run, done)
 	v(class, "export.type", "a second Hello", magic, start, start, key, run, done)
 	v(class, "export.type", "a digest", magic, start, frame(wire.FrameDigest, 1, digest(1, false, wire.UnnamedWanted)), key, run, done)

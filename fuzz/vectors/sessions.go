@@ -245,6 +245,7 @@ func badSessions(h histories) (list []sessionVector) {
 	v(protocol, "session.hello-first", "a frame first that may be skipped later", wire.CloseProtocol, empty().raw("a", "type 200", frame(200, 0, nil)))
 	first := hello("t")
 	v(protocol, "session.hello-first", "Hello with a handle", wire.CloseProtocol, empty().say("a", wire.FrameHello, 1, first.Append(nil)))
+	v(protocol, "session.hello-first", "Hello in a frame of another type", wire.CloseProtocol, empty().say("a", wire.FrameType(200), 0, first.Append(nil)))
 	v(malformed, "hello.form", "Hello with a byte after it", wire.CloseProtocol, empty().say("a", wire.FrameHello, 0, append(first.Append(nil), 0)))
 	first.Version = 2
 	v("version", "session.version", "version 2", wire.CloseVersion, empty().say("a", wire.FrameHello, 0, first.Append(nil)))
