@@ -133,8 +133,9 @@ func TestServeRefuses(t *testing.T) {
 // TestNotHearsay has what is not our protocol on either side.
 func TestNotHearsay(t *testing.T) {
 	log := make(refusals, 10)
-	e := newEndpoint(t, link.Config{Log: newLogger(log), HandshakeTimeout: 300 * time.Millisecond})
-	addr := serve(t, e, echo)
+	patient := newEndpoint(t, link.Config{Log: newLogger(log)})
+	hasty := newEndpoint(t, link.Config{Log: newLogger(log), HandshakeTimeout: 300 * time.Millisecond})
+	addr, hastyAddr := serve(t, patient, echo), serve(t, hasty, echo)
 	other := newEndpoint(t, link.Config{})
 	steady, err := other.Dial(t.Context(), link.Address{HostPort: addr})
 	if err != nil {
@@ -168,6 +169,10 @@ func TestNotHearsay(t *testing.T) {
 		"no cert":    {underTLS(noCert), link.ReasonHandshake},
 	} {
 		t.Run("in/"+name, func(t *testing.T) {
+			e, addr := patient, addr
+			if in.reason == link.ReasonTimeout {
+				e, addr = hasty, hastyAddr
+			}
 			c, err := net.Dial("tcp", addr)
 			if err != nil {
 				t.Fatal(err)
@@ -203,6 +208,10 @@ func TestNotHearsay(t *testing.T) {
 		"TLS 1.2":    {answer(tls12), link.ReasonProtocol, "speaks TLS, not hearsay"},
 	} {
 		t.Run("out/"+name, func(t *testing.T) {
+			e := patient
+			if out.reason == link.ReasonTimeout {
+				e = hasty
+			}
 			addr := listenRaw(t, out.server)
 			_, err := e.Dial(t.Context(), link.Address{HostPort: addr})
 			wantReason(t, err, out.reason)
