@@ -5,6 +5,8 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -61,6 +63,31 @@ func TestTargets(t *testing.T) {
 	for _, decoder := range c.decoders() {
 		if !strings.Contains(tests.String(), `"`+decoder+`"`) {
 			t.Errorf("no target reads fuzz/corpus/%s", decoder)
+		}
+	}
+}
+
+// TestFigures: the table in docs/fuzzing.md is of targets that there are.
+func TestFigures(t *testing.T) {
+	text, err := os.ReadFile(filepath.Join("..", "..", "docs", "fuzzing.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	rows := regexp.MustCompile("(?m)^\\| `([a-z/]+)` \\| `(Fuzz\\w+)` \\|").FindAllStringSubmatch(string(text), -1)
+	if len(rows) < 30 {
+		t.Fatalf("%d rows", len(rows))
+	}
+	for _, row := range rows {
+		tests, err := filepath.Glob(filepath.Join("..", "..", filepath.FromSlash(row[1]), "*_test.go"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		found := slices.ContainsFunc(tests, func(name string) bool {
+			b, err := os.ReadFile(name)
+			return err == nil && strings.Contains(string(b), "func "+row[2]+"(")
+		})
+		if !found {
+			t.Errorf("there is no %s in %s", row[2], row[1])
 		}
 	}
 }

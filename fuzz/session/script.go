@@ -111,7 +111,7 @@ func (s *script) some(n int) []byte {
 func (s *script) actor() *actor { return s.cast.actors[s.below(castSize)] }
 
 // pause lets time pass before the next step, from 50 ms to 13 s.
-func (s *script) pause() { s.wait += time.Duration(1+s.byte()) * 50 * time.Millisecond }
+func (s *script) pause() { s.wait += (1 + time.Duration(s.byte())) * 50 * time.Millisecond }
 
 func (s *script) send(what string, b []byte) {
 	s.steps = append(s.steps, Step{what, b, s.wait})
@@ -131,11 +131,14 @@ func (s *script) last() []byte {
 	return slices.Clone(s.steps[len(s.steps)-1].Bytes)
 }
 
-// hello opens the session. One in eight is odd, or does not come.
+// oddHello and what is above it makes a Hello that is odd, or none: one byte in 32.
+const oddHello = 248
+
+// hello opens the session.
 func (s *script) hello() {
 	h := wire.Hello{Version: wire.Version, Agent: "hearsay fuzz", Topics: []wire.TopicHandle{{Handle: s.handle, Topic: s.cast.topic}}}
 	switch s.byte() {
-	case 248:
+	case oddHello:
 		return
 	case 249:
 		h.Version = s.uint16()

@@ -138,7 +138,7 @@ func Generate(seed uint64, n int, topic string) []Step {
 	random := rand.NewChaCha8(key)
 	program := make([]byte, 1+random.Uint64()%MaxScript)
 	random.Read(program)
-	if program[0] >= goodBelow && random.Uint64()%4 > 0 {
+	if program[0] >= oddHello && random.Uint64()%4 > 0 {
 		program[0] = 0 // a good Hello
 	}
 	steps := Script(NewCast(fmt.Sprintf("%d/%d", seed, n), topic, instant), program)

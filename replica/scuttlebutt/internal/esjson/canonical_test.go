@@ -15,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/hearsaynet/hearsay/fuzz/fuzztest"
 	"github.com/hearsaynet/hearsay/replica/scuttlebutt/internal/esjson"
 )
 
@@ -370,7 +371,9 @@ func FuzzCanonical(f *testing.F) {
 		f.Add([]byte(g.Line))
 	}
 	f.Fuzz(func(t *testing.T, text []byte) {
-		got, err := esjson.Canonical(nil, text)
+		var got []byte
+		var err error
+		fuzztest.Alloc{PerByte: 64, Constant: 128 << 10}.Check(t, len(text), func() { got, err = esjson.Canonical(nil, text) })
 		if err != nil {
 			if len(got) > 0 {
 				t.Fatalf("%q with error %v", got, err)
