@@ -61,7 +61,7 @@ func main() {
 	testing.Main(func(string, string) (bool, error) { return true, nil }, []testing.InternalTest{play}, nil, nil)
 }
 
-// plan makes the plan of a seed, as far as the flags keep it.
+// planOf makes the plan of a seed, as far as the flags keep it.
 func (s *settings) planOf(seed uint64) (dst.Plan, error) {
 	p := dst.NewPlan(seed)
 	drop, err := numbers(s.drop)

@@ -12,7 +12,8 @@
 // come to the state that an independent oracle computes from what was signed: see
 // check.go for the list.
 //
-// What is not exact: the order of what a replica does at one instant of virtual time is
-// the Go scheduler's. Frames that are written at one instant are put into one order, and
-// nothing else is known to show; the pauses before a keystore is asked again are jittered.
+// What is not exact: the order of what the goroutines of one replica do at one instant of
+// virtual time is the Go scheduler's. Frames that are written at one instant are put into
+// one order, sessions begin at odd instants, and jitter is fixed; in one seed of a hundred
+// it shows nevertheless.
 package dst

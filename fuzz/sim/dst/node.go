@@ -25,6 +25,7 @@ type node struct {
 	latest time.Time // that its clock has shown in this life
 	ever   time.Time // and in all
 	lives  int
+	fell   time.Time // when it went down last
 	// suspect: the disk may have forgotten something, and the peers have not said what.
 	suspect bool
 	writing bool                   // a LocalUpdate has not returned
@@ -92,6 +93,9 @@ func (n *node) start() {
 	w := n.world
 	if n.gone() {
 		return
+	}
+	if n.lives > 0 && n.ks != nil { // what it heard just before it went down, or later, in its grave, is not stored
+		n.ks.forget(time.Since(n.fell) + 2*time.Second)
 	}
 	n.lives++
 	n.latest = time.Time{}
@@ -270,9 +274,7 @@ func (n *node) fall(v *volume) {
 	if r != nil {
 		n.known = n.cuts()
 	}
-	if n.ks != nil {
-		n.ks.forget(2 * time.Second)
-	}
+	n.fell = time.Now()
 	n.cancel()
 	n.replica, n.vol, n.ledger, n.kv = nil, nil, nil, nil
 	if r != nil {

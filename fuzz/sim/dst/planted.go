@@ -18,7 +18,7 @@ func Find[D any](t *testing.T, planted map[string]D, most uint64, plant func(D) 
 			t.Parallel()
 			for seed := range most {
 				if r := Run(t, NewPlan(seed), plant(planted[name])); r.Failure != nil {
-					t.Logf("found by seed %d, the %d. of %d: %v", seed, seed+1, most, r.Failure)
+					t.Logf("found after %d of at most %d seeds: %v", seed+1, most, r.Failure)
 					return
 				}
 			}
