@@ -208,13 +208,20 @@ func NewPlan(seed uint64) Plan {
 	if !p.Open && d.in(30) {
 		p.Outside = append(p.Outside, d.IntN(p.authors()))
 	}
-	for range d.between(5, 40) {
+	p.add(d, d.between(5, 40))
+	if d.in(5) { // a busy one
+		p.add(d, d.between(50, 120))
+	}
+	slices.SortStableFunc(p.Ops, func(a, b Op) int { return int(a.At - b.At) })
+	return p
+}
+
+func (p *Plan) add(d dice, ops int) {
+	for range ops {
 		o := p.op(d)
 		p.Ops = append(p.Ops, o)
 		p.Ops = append(p.Ops, p.sequel(o, d)...)
 	}
-	slices.SortStableFunc(p.Ops, func(a, b Op) int { return int(a.At - b.At) })
-	return p
 }
 
 // authors is how many there are, as they are numbered: readers have a number and no key.
@@ -288,7 +295,7 @@ func (p *Plan) fill(o *Op, d dice) {
 	case Window:
 		o.For = time.Duration(d.between(-60, 60)) * time.Second
 	case Skew:
-		o.For = time.Duration(d.between(-600, 600)) * time.Second
+		o.For = time.Duration(d.between(-300, 300)) * time.Second // see patience
 		if d.in(50) {
 			o.For = 0
 		}

@@ -192,7 +192,8 @@ func (w *world) settle() {
 	w.converge("after a last change of everybody")
 }
 
-// patience is how long the nodes have to become as they must be.
+// patience is how long the nodes have to become as they must be. It covers a clock that is
+// set back by as much as can be: until then what had its effect before keeps it.
 const patience = 12 * time.Minute
 
 func (w *world) converge(when string) bool {
