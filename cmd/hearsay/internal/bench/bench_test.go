@@ -57,6 +57,20 @@ func TestFigures(t *testing.T) {
 	}
 }
 
+// TestFloodMemory: what floods leave of a rate is measured, and what they take of memory is
+// bounded.
+func TestFloodMemory(t *testing.T) {
+	const most = 64 << 20
+	err := run(t.Context(), 10, Options{Only: []string{"live-mallory", "live-mallory-asks"}}, func(r Result) {
+		if r.Memory.Heap > most {
+			t.Errorf("%s: %d bytes of heap, want at most %d", r.Name, r.Memory.Heap, most)
+		}
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
 // TestSkipped is a machine without ssh-agent.
 func TestSkipped(t *testing.T) {
 	t.Setenv("PATH", "")
