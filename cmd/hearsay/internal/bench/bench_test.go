@@ -61,7 +61,7 @@ func TestFigures(t *testing.T) {
 // bounded.
 func TestFloodMemory(t *testing.T) {
 	const most = 64 << 20
-	err := run(t.Context(), 10, Options{Only: []string{"live-mallory", "live-mallory-asks"}}, func(r Result) {
+	err := run(t.Context(), 25, Options{Only: []string{"live-mallory", "live-mallory-asks"}}, func(r Result) {
 		if r.Memory.Heap > most {
 			t.Errorf("%s: %d bytes of heap, want at most %d", r.Name, r.Memory.Heap, most)
 		}
