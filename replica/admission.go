@@ -51,6 +51,11 @@ func (r *Replica) wanted() (ids []keys.NodeID, listed bool) {
 	}
 	ctx, cancel := context.WithTimeout(r.ctx, lookupTimeout)
 	defer cancel()
+	defer func() {
+		if recover() != nil {
+			ids, listed = nil, false
+		}
+	}()
 	ids, err := l.List(ctx)
 	return ids, err == nil
 }

@@ -134,6 +134,35 @@ func TestHangingKeystore(t *testing.T) {
 	}
 }
 
+// TestPanickingKeystore: a keystore that panics about a stored author is one that cannot
+// say: it stands as it stood, and is asked about again.
+func TestPanickingKeystore(t *testing.T) {
+	for name, of := range map[string]func(*moody) keys.Keystore{
+		"one by one": func(m *moody) keys.Keystore { return m },
+		"batches":    func(m *moody) keys.Keystore { return batching{m} },
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				a := wiretest.NewAuthor("a")
+				disk := store.NewMemory()
+				if err := disk.Append(t.Context(), a.Chain(topic, a.Start(), 1)...); err != nil {
+					t.Fatal(err)
+				}
+				m := &moody{answer: func(context.Context, keys.NodeID) (keys.PublicKey, error) { panic("of the keystore") }}
+				p := open(t, "", by(of(m), disk))
+				if got := p.Status().Counts.Applied; got != 1 {
+					t.Errorf("%d count, want the one that did", got)
+				}
+				m.set(nil) // who is asked now says that nobody is admitted
+				rest(31 * time.Second)
+				if got := p.authorOf(t, a.ID()); got.State != replica.StateUnknown {
+					t.Errorf("it is %v: %s", got.State, got.Reason)
+				}
+			})
+		})
+	}
+}
+
 // TestAskedAgainAfterAnOutage: what the keystore could not say when a replica opened it is
 // asked again, though it never says that it has changed.
 func TestAskedAgainAfterAnOutage(t *testing.T) {

@@ -49,6 +49,19 @@ func (o ownKeystore) LookupAll(ctx context.Context, ids []keys.NodeID) []keys.An
 	return answers
 }
 
+// lookupSafely is LookupAll of a keystore that may panic: then it cannot say.
+func (o ownKeystore) lookupSafely(ctx context.Context, ids []keys.NodeID) (answers []keys.Answer) {
+	defer func() {
+		if p := recover(); p != nil {
+			answers = make([]keys.Answer, len(ids))
+			for i := range answers {
+				answers[i].Err = fmt.Errorf("replica: the keystore panicked: %v", p)
+			}
+		}
+	}()
+	return o.LookupAll(ctx, ids)
+}
+
 // lookupAll asks the keystore about ids, many at the same time, and returns an answer
 // for each, in their order. It gives up when none has come for lookupTimeout, so a
 // keystore that hangs costs that once, however many ids there are.
@@ -71,7 +84,7 @@ func (r *Replica) lookupAll(ctx context.Context, ids []keys.NodeID) []keys.Answe
 				if to-size >= len(ids) {
 					return
 				}
-				got := ownKeystore{r}.LookupAll(ctx, ids[to-size:min(to, len(ids))])
+				got := ownKeystore{r}.lookupSafely(ctx, ids[to-size:min(to, len(ids))])
 				copy(answers[to-size:], got)
 				if anySure(got) {
 					silence.Reset(lookupTimeout)
