@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"math"
 	"os"
 	"path/filepath"
 	"strings"
@@ -167,9 +168,14 @@ func oldBundle(path string, signer keys.NodeID) (version uint64, err error) {
 	return b.Version, nil
 }
 
-// nextVersion returns the one that was asked for, or the one after before.
+// nextVersion returns the one that was asked for, or the one after before. Both stay
+// below 2^63, as all integers do that are signed.
 func nextVersion(wanted, before uint64) (uint64, error) {
 	switch {
+	case wanted > math.MaxInt64:
+		return 0, usagef("--version is at most %d", math.MaxInt64)
+	case wanted == 0 && before >= math.MaxInt64:
+		return 0, fmt.Errorf("version %d is the last one that there is: start anew with another administrator's key", before)
 	case wanted == 0:
 		return before + 1, nil
 	case wanted <= before:
@@ -231,9 +237,16 @@ func publicFiles(args []string) (files []string, err error) {
 		}
 		before := len(files)
 		for _, e := range entries {
-			if strings.HasSuffix(e.Name(), ".pub") {
-				files = append(files, filepath.Join(arg, e.Name()))
+			if !strings.HasSuffix(e.Name(), ".pub") {
+				continue
 			}
+			name := filepath.Join(arg, e.Name())
+			if info, err := os.Stat(name); err != nil {
+				return nil, err
+			} else if !info.Mode().IsRegular() { // opening a pipe would block
+				return nil, fmt.Errorf("%s: not a regular file", name)
+			}
+			files = append(files, name)
 		}
 		if len(files) == before {
 			return nil, fmt.Errorf("%s: no *.pub file is in it", arg)

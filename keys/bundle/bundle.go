@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"math"
 	"regexp"
 	"strconv"
 	"strings"
@@ -97,8 +98,8 @@ func (b *Bundle) check() error {
 		return malformed("%q is no name", clip(b.Name))
 	}
 	switch {
-	case b.Version == 0:
-		return malformed("version 0 (from 1)")
+	case b.Version == 0 || b.Version > math.MaxInt64:
+		return malformed("version %d (1 to %d)", b.Version, math.MaxInt64)
 	case !wholeSecond(b.Issued), !wholeSecond(b.Expires):
 		return malformed("a time is not in whole seconds of the years 1970 to 9999")
 	case !b.Issued.Before(b.Expires):

@@ -111,6 +111,7 @@ func TestTextRefuses(t *testing.T) {
 	for name, change := range map[string]func(*bundle.Bundle){
 		"no name":        func(b *bundle.Bundle) { b.Name = "" },
 		"version 0":      func(b *bundle.Bundle) { b.Version = 0 },
+		"version 2^63":   func(b *bundle.Bundle) { b.Version = 1 << 63 },
 		"half a second":  func(b *bundle.Bundle) { b.Issued = b.Issued.Add(time.Millisecond) },
 		"no key":         func(b *bundle.Bundle) { b.Members[0].Key = keys.PublicKey{} },
 		"a key twice":    func(b *bundle.Bundle) { b.Members = append(b.Members, b.Members[0]) },

@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -72,8 +73,8 @@ func (l *List) Text() ([]byte, error) {
 
 func (l *List) check() error {
 	switch {
-	case l.Version == 0:
-		return malformed("version 0 (from 1)")
+	case l.Version == 0 || l.Version > math.MaxInt64:
+		return malformed("version %d (1 to %d)", l.Version, math.MaxInt64)
 	case len(l.Entries) > MaxIDs:
 		return malformed("%d ids, at most %d", len(l.Entries), MaxIDs)
 	case !wholeSecond(l.Issued), !wholeSecond(l.Expires):

@@ -75,6 +75,7 @@ func TestParseRefuses(t *testing.T) {
 		"version 0":           replace("version 7", "version 0"),
 		"version +7":          replace("version 7", "version +7"),
 		"version 07":          replace("version 7", "version 07"),
+		"version 2^63":        replace("version 7", "version 9223372036854775808"),
 		"version 2^64":        replace("version 7", "version 18446744073709551616"),
 		"no version":          strings.Join(append(lines[:1:1], lines[2:]...), ""),
 		"expires first":       replace("expires 20260109", "expires 20250109"),
@@ -107,6 +108,7 @@ func TestTextRefuses(t *testing.T) {
 	id := keytest.Key(t, 1).ID()
 	for name, change := range map[string]func(*roster.List){
 		"version 0":        func(l *roster.List) { l.Version = 0 },
+		"version 2^63":     func(l *roster.List) { l.Version = 1 << 63 },
 		"no times":         func(l *roster.List) { l.Issued, l.Expires = time.Time{}, time.Time{} },
 		"nanoseconds":      func(l *roster.List) { l.Issued = l.Issued.Add(1) },
 		"expires first":    func(l *roster.List) { l.Expires = l.Issued },
