@@ -32,13 +32,13 @@ func TestNode(t *testing.T) {
 	defer n.Close()
 	calls := 0
 	p, err := session.Fuzz(t.Context(), session.Config{
-		Target: address(t, n.ListenAddrs()[0]), Topic: node.DefaultTopic, Seed: 1, Sessions: 25,
+		Target: address(t, n.ListenAddrs()[0]), Topic: node.DefaultTopic, Seed: 1, Sessions: 15,
 		Progress: func(session.Progress) { calls++ },
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if p.Sessions != 25 || calls != 25 || p.Served == 0 || p.Closed == 0 || p.Refused > 2 || p.Frames < 100 || p.Bytes < 10_000 {
+	if p.Sessions != 15 || calls != 15 || p.Served == 0 || p.Closed == 0 || p.Refused > 2 || p.Frames < 100 || p.Bytes < 10_000 {
 		t.Errorf("%+v, told %d times", p, calls)
 	}
 	s, err := n.Status(t.Context())
