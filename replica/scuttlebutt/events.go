@@ -3,10 +3,7 @@ package scuttlebutt
 import (
 	"context"
 	"encoding/json"
-	"fmt"
 	"iter"
-
-	"github.com/hearsaynet/hearsay/replica/scuttlebutt/internal/esjson"
 )
 
 // Events is the original's scuttlebutt/events: a list of named events that only grows. A
@@ -34,18 +31,16 @@ func NewEvents(cfg Config) (*Events, error) {
 // Emit adds an event. Each argument is JSON; the original's listeners expect one at
 // most.
 func (s *Events) Emit(ctx context.Context, name string, args ...json.RawMessage) (Update, error) {
-	if name == proto {
-		return Update{}, fmt.Errorf("%w: %s is no name", ErrUnusable, proto)
+	text, err := EventChange(name, args...)
+	if err != nil {
+		return Update{}, err
 	}
-	change := esjson.AppendString([]byte{'['}, name)
-	for _, arg := range args {
-		text, err := Canonical(arg)
-		if err != nil {
-			return Update{}, err
-		}
-		change = append(append(change, ','), text...)
-	}
-	return s.LocalUpdate(ctx, append(change, ']'))
+	return s.LocalUpdate(ctx, text)
+}
+
+// EventChange returns the change that is an event.
+func EventChange(name string, args ...json.RawMessage) (json.RawMessage, error) {
+	return change(name, args...)
 }
 
 // All yields the events so far, by timestamp and then by source.

@@ -142,6 +142,7 @@ func OpenFile(ctx context.Context, n *Node, path string) (*File, Loaded, error) 
 		return nil, loaded, errors.Join(fmt.Errorf("scuttlebutt: %s: %w", path, err), lock.Unlock())
 	}
 	f.w = bufio.NewWriterSize(f.file, chunk)
+	f.journal(f.note)
 	ctx, f.end = context.WithCancel(context.WithoutCancel(ctx))
 	f.work.Go(func() { f.follow(ctx) })
 	return f, loaded, nil
@@ -204,6 +205,26 @@ func (f *File) replace(path string) (uint64, error) {
 	return seq, durable.Replace(root, filepath.Base(path), b.Bytes(), 0o600)
 }
 
+// journal has the node call note with its own updates.
+func (f *File) journal(note func(*entry) error) {
+	f.node.localMu.Lock()
+	defer f.node.localMu.Unlock()
+	f.node.journal = note
+}
+
+// note writes an own update that is about to be applied.
+func (f *File) note(e *entry) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.err != nil {
+		return f.err
+	}
+	writeLines(f.w, []*entry{e})
+	e.noted = true
+	f.err = f.w.Flush()
+	return f.err
+}
+
 func (f *File) follow(ctx context.Context) {
 	for {
 		changed, err := f.append()
@@ -230,7 +251,7 @@ func (f *File) append() (<-chan struct{}, error) {
 			f.written = last
 			return changed, nil
 		}
-		writeLines(f.w, slices.DeleteFunc(entries, func(e *entry) bool { return f.held != 0 && e.from == f.held }))
+		writeLines(f.w, slices.DeleteFunc(entries, func(e *entry) bool { return e.noted || f.held != 0 && e.from == f.held }))
 		if f.err = f.w.Flush(); f.err == nil {
 			f.written = last
 		}
@@ -248,6 +269,7 @@ func (f *File) Flush() error {
 
 // Close flushes the file and lets it go.
 func (f *File) Close() error {
+	f.journal(nil)
 	f.end()
 	f.work.Wait()
 	return errors.Join(f.Flush(), f.file.Close(), f.lock.Unlock())

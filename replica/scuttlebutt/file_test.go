@@ -145,3 +145,52 @@ func TestFileOfStrangers(t *testing.T) {
 	}
 	want(t, c, "k=2")
 }
+
+// TestFileFirst: an own update is in the file before it is anywhere else.
+func TestFileFirst(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "history")
+	a := newModel(t, "A")
+	f, _ := open(t, a, path)
+	f.end() // nothing is written behind the node's back
+	f.work.Wait()
+	u := set(t, a, "k", `1`)
+	if text, _ := os.ReadFile(path); !bytes.Contains(text, u.Line()) {
+		t.Errorf("the file is\n%s", text)
+	}
+	f.file.Close()
+	if _, err := a.Set(t.Context(), "k", []byte(`2`)); err == nil {
+		t.Error("an update was made that could not be kept")
+	}
+	want(t, a, "k=1")
+}
+
+func TestLines(t *testing.T) {
+	for _, line := range []string{`[["k",1.5],1795217819806.002,"A"]`, `[{},5,"\ud800","x=="]`} {
+		u, err := ParseUpdate([]byte(line))
+		if err != nil || string(u.Line()) != line {
+			t.Errorf("%s: %s, %v", line, u.Line(), err)
+		}
+	}
+	for _, line := range []string{``, `[]`, `{}`, `[[],1]`} {
+		if u, err := ParseUpdate([]byte(line)); err == nil {
+			t.Errorf("%s: %v", line, u)
+		}
+	}
+}
+
+// TestLocalUpdateAt: what was made elsewhere keeps its time, unless we have later ones.
+func TestLocalUpdateAt(t *testing.T) {
+	m := newModel(t, "A")
+	for _, c := range []struct{ at, want float64 }{{5, 5}, {7.5, 7.5}, {6, 7.500000000000001}} {
+		change, err := SetChange("k", []byte(`1`))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if u, err := m.LocalUpdateAt(t.Context(), change, c.at); err != nil || u.Timestamp != c.want {
+			t.Errorf("at %v: %v, %v; want %v", c.at, u.Timestamp, err, c.want)
+		}
+	}
+	if _, err := m.LocalUpdateAt(t.Context(), []byte(`["k",1]`), 1e300); !errors.Is(err, ErrFuture) {
+		t.Errorf("%v", err)
+	}
+}

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"math"
+	"time"
 
 	"github.com/hearsaynet/hearsay/replica/scuttlebutt/internal/esjson"
 )
@@ -13,6 +14,16 @@ import (
 // Security, and applies it. Peers get it as sessions come to it. Timestamps are
 // milliseconds, later than all own ones before, whatever the system's clock does.
 func (n *Node) LocalUpdate(ctx context.Context, change json.RawMessage) (Update, error) {
+	return n.local(ctx, change, n.timestamp)
+}
+
+// LocalUpdateAt is LocalUpdate with a timestamp for what was made elsewhere; it is later
+// if there are own updates as late.
+func (n *Node) LocalUpdateAt(ctx context.Context, change json.RawMessage, timestamp float64) (Update, error) {
+	return n.local(ctx, change, func() float64 { return max(timestamp, behind(n.own())) })
+}
+
+func (n *Node) local(ctx context.Context, change json.RawMessage, timestamp func() float64) (Update, error) {
 	text, err := Canonical(change)
 	if err != nil {
 		return Update{}, err
@@ -20,9 +31,14 @@ func (n *Node) LocalUpdate(ctx context.Context, change json.RawMessage) (Update,
 	n.localMu.Lock()
 	defer n.localMu.Unlock()
 	for {
-		e, err := n.draft(ctx, text)
+		e, err := n.draft(ctx, text, timestamp())
 		if err != nil {
 			return Update{}, err
+		}
+		if n.journal != nil {
+			if err := n.journal(e); err != nil {
+				return Update{}, err
+			}
 		}
 		if done, err := n.applyOwn(e); done || err != nil {
 			return e.update(), err
@@ -30,11 +46,10 @@ func (n *Node) LocalUpdate(ctx context.Context, change json.RawMessage) (Update,
 	}
 }
 
-// draft makes an own update with the next timestamp.
-func (n *Node) draft(ctx context.Context, change []byte) (*entry, error) {
-	ts, err := n.timestamp()
-	if err != nil {
-		return nil, err
+// draft makes an own update.
+func (n *Node) draft(ctx context.Context, change []byte, ts float64) (*entry, error) {
+	if n.ahead(ts) || !(ts > 0) {
+		return nil, fmt.Errorf("%w: our own update would be of %s", ErrFuture, esjson.AppendNumber(nil, ts))
 	}
 	e := newEntry(change, ts, n.id)
 	if n.cfg.Security != nil {
@@ -52,23 +67,28 @@ func (n *Node) draft(ctx context.Context, change []byte) (*entry, error) {
 
 // timestamp returns the time, or what follows our newest update; and what follows the
 // newest of anybody, as long as that is not far ahead, so that what is set later is later.
-func (n *Node) timestamp() (float64, error) {
+func (n *Node) timestamp() float64 {
 	n.mu.RLock()
 	own, newest := n.clock[n.id], n.newest
 	n.mu.RUnlock()
 	now := n.now()
-	ts := float64(now.UnixMilli())
-	if newest <= float64(now.Add(n.cfg.MaxSkew/2).UnixMilli()) {
+	if newest <= millis(now.Add(n.cfg.MaxSkew/2)) {
 		own = max(own, newest)
 	}
-	if ts <= own {
-		ts = math.Nextafter(own, math.Inf(1))
-	}
-	if n.ahead(ts) {
-		return 0, fmt.Errorf("%w: our own updates are known up to %s", ErrFuture, esjson.AppendNumber(nil, own))
-	}
-	return ts, nil
+	return max(millis(now), behind(own))
 }
+
+// own returns the timestamp of our newest update.
+func (n *Node) own() float64 {
+	n.mu.RLock()
+	defer n.mu.RUnlock()
+	return n.clock[n.id]
+}
+
+// behind returns the next timestamp that JavaScript can tell from ts.
+func behind(ts float64) float64 { return math.Nextafter(ts, math.Inf(1)) }
+
+func millis(t time.Time) float64 { return float64(t.UnixMilli()) }
 
 // applyOwn applies e unless a peer has brought an own update as late meanwhile.
 func (n *Node) applyOwn(e *entry) (done bool, err error) {

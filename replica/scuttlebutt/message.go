@@ -39,7 +39,7 @@ func (e badLine) Error() string { return string(e) }
 const errLong = badLine("longer than 1 MiB")
 
 // errNoUpdate is wrapped when an array is not an update. Peers skip it.
-var errNoUpdate = errors.New("scuttlebutt: not an update")
+var errNoUpdate = errors.New("not an update")
 
 var syncLine = []byte(`"SYNC"`)
 
@@ -51,6 +51,7 @@ type entry struct {
 	ts     float64
 	source string
 	from   uint64 // the session that it came by; 0 is none
+	noted  bool   // File has it already
 	seq    uint64 // its place in Node.updates, from 1
 	gone   bool   // replaced by a later one
 }
@@ -61,6 +62,24 @@ func (e *entry) update() Update {
 		u.Signature = esjson.Unquote(e.sig)
 	}
 	return u
+}
+
+// Line returns the update as it stands in a session, without a newline.
+func (u Update) Line() json.RawMessage {
+	e := newEntry(u.Change, u.Timestamp, u.Source)
+	if u.Signature != "" {
+		e.sign(u.Signature)
+	}
+	return e.line
+}
+
+// ParseUpdate reads such a line. What it says has not been verified.
+func ParseUpdate(line []byte) (Update, error) {
+	e, err := parseUpdate(line, make(map[string]string))
+	if err != nil {
+		return Update{}, fmt.Errorf("scuttlebutt: %w", err)
+	}
+	return e.update(), nil
 }
 
 // signed returns what a signature covers: the update without its last element.

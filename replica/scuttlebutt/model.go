@@ -39,15 +39,32 @@ func NewModel(cfg Config) (*Model, error) {
 
 // Set sets key to value, which is JSON. The original's __proto__ is no key.
 func (m *Model) Set(ctx context.Context, key string, value json.RawMessage) (Update, error) {
-	text, err := Canonical(value)
+	change, err := SetChange(key, value)
 	if err != nil {
 		return Update{}, err
 	}
-	if key == proto {
-		return Update{}, fmt.Errorf("%w: %s is no key", ErrUnusable, proto)
+	return m.LocalUpdate(ctx, change)
+}
+
+// SetChange returns the change that sets key.
+func SetChange(key string, value json.RawMessage) (json.RawMessage, error) {
+	return change(key, value)
+}
+
+// change returns [name, value, …].
+func change(name string, values ...json.RawMessage) (json.RawMessage, error) {
+	if name == proto {
+		return nil, fmt.Errorf("%w: %s names nothing", ErrUnusable, proto)
 	}
-	change := append(esjson.AppendString([]byte{'['}, key), ',')
-	return m.LocalUpdate(ctx, append(append(change, text...), ']'))
+	b := esjson.AppendString([]byte{'['}, name)
+	for _, v := range values {
+		text, err := Canonical(v)
+		if err != nil {
+			return nil, err
+		}
+		b = append(append(b, ','), text...)
+	}
+	return append(b, ']'), nil
 }
 
 // Delete sets key to null, which is how the original deletes.
@@ -65,6 +82,17 @@ func (m *Model) Get(key string) (Item, bool) {
 	}
 	item := e.item()
 	return item, string(item.Value) != "null"
+}
+
+// Last returns the update that stands for key, which may delete it.
+func (m *Model) Last(key string) (Update, bool) {
+	m.mu.RLock()
+	e := m.store[key]
+	m.mu.RUnlock()
+	if e == nil {
+		return Update{}, false
+	}
+	return e.update(), true
 }
 
 // All yields the keys that have a value, in the order of their bytes.

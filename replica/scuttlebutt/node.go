@@ -86,7 +86,8 @@ type Node struct {
 
 	sessions atomic.Uint64 // ids given out
 
-	localMu sync.Mutex // held while an own update is made
+	localMu sync.Mutex         // held while an own update is made; guards journal
+	journal func(*entry) error // what keeps own updates before anybody gets them, or nil
 	now     func() time.Time
 
 	mu       sync.RWMutex // guards what follows, and what the model holds
