@@ -105,7 +105,7 @@ func (a *app) keyBundle(ctx context.Context, f *bundleFlags, args []string) erro
 	}
 	fmt.Fprintf(a.err, "%d keys in %s, to be admitted until %s, signed by %v\n", len(members), escape(f.out, false), b.Expires.Format(time.RFC3339), admin.Public().ID())
 	if b.Version == 1 {
-		a.hint("hearsay trust --bundle %s --signer %v admits them, with %[1]s%s beside it", shellQuote(f.out), admin.Public().ID(), bundleSuffix)
+		a.hint("hearsay trust --bundle %s --signer %v admits them, with %[1]s%[3]s beside it", shellQuote(f.out), admin.Public().ID(), bundleSuffix)
 	}
 	return a.print(func(o *output) error {
 		_, err := fmt.Fprintln(o, b.Version)
