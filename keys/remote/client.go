@@ -85,11 +85,12 @@ func (c client) fetch(ctx context.Context, ids []keys.NodeID) ([]byte, error) {
 
 // readBody reads an answer of at most so many bytes.
 func readBody(resp *http.Response, most int64) ([]byte, error) {
+	status := fmt.Sprintf("%d %s", resp.StatusCode, http.StatusText(resp.StatusCode)) // in our words, not its own
 	switch {
-	case resp.StatusCode >= 300 && resp.StatusCode < 400:
-		return nil, fmt.Errorf("the server redirects (%s), which is refused: give the URL that it redirects to", resp.Status)
+	case resp.StatusCode >= 300 && resp.StatusCode < 400 && resp.StatusCode != http.StatusNotModified:
+		return nil, fmt.Errorf("the server redirects (%s), which is refused: give the URL that it redirects to", status)
 	case resp.StatusCode != http.StatusOK:
-		return nil, fmt.Errorf("the server answers %q", resp.Status)
+		return nil, fmt.Errorf("the server answers %q", status)
 	case resp.ContentLength > most:
 		return nil, fmt.Errorf("the answer has %d bytes, at most %d are read", resp.ContentLength, most)
 	}

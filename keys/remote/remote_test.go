@@ -304,6 +304,30 @@ func TestAttack(t *testing.T) {
 			wantProblem(t, s, remote.ErrRollback)
 		})
 	})
+	t.Run("words of its own", func(t *testing.T) {
+		for want, answer := range map[string]http.HandlerFunc{
+			`answers "500 Internal Server Error"`: func(w http.ResponseWriter, _ *http.Request) {
+				c, _, err := w.(http.Hijacker).Hijack()
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				defer c.Close()
+				io.WriteString(c, "HTTP/1.1 500 all is well"+strings.Repeat("!", 9000)+"\r\nContent-Length: 0\r\n\r\n")
+			},
+			`answers "304 Not Modified"`: func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNotModified) }, // of nothing
+		} {
+			inBubble(t, func(t *testing.T, b *bench) {
+				b.set(answer)
+				s := b.open()
+				defer s.Close()
+				keytest.WantUnavailable(t, s, k)
+				if got := fmt.Sprint(s.Problems()); !strings.Contains(got, want) || len(got) > 200 {
+					t.Errorf("Problems() = %.200s; want %s", got, want)
+				}
+			})
+		}
+	})
 	t.Run("an ETag that outlives the attack", func(t *testing.T) {
 		first, second := sealed(t, adminKey, listOf(1, k)), sealed(t, adminKey, listOf(2, k, other))
 		sum := sha256.Sum256(second)
