@@ -347,7 +347,7 @@ func (n *node) wrote(v *volume, refs []wire.Ref, err error, floor uint64) {
 
 // setBack reports whether the node's clock is so far behind what it has shown in this life
 // that what had its effect then may be dated ahead of it.
-func (n *node) setBack() bool { return n.now().Add(time.Second).Before(n.latestNow()) }
+func (n *node) setBack() bool { return n.now().Before(n.latestNow()) }
 
 // newestFolded is the date of the newest update in the ledger.
 func (n *node) newestFolded() (at uint64) {
