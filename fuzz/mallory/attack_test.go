@@ -68,7 +68,7 @@ var rights = map[string]func(s *scene){
 	"equivocate": equivocated,
 
 	"flood-authors": func(s *scene) {
-		s.eventually("the crowd is there", func() bool { return len(s.status(s.caller).Authors) >= 1000 })
+		s.eventually("the crowd is there", func() bool { return len(s.status(s.caller).Authors) >= 300 })
 		s.flooded()
 	},
 	"flood-updates": func(s *scene) {
