@@ -3,6 +3,7 @@ package replica_test
 import (
 	"context"
 	"errors"
+	"slices"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -128,6 +129,55 @@ func TestHangingKeystore(t *testing.T) {
 					if n > 256 || n < 1000%256 {
 						t.Errorf("%d in one look-up", n)
 					}
+				}
+			})
+		})
+	}
+}
+
+// mixing is a keys.Batcher whose answers are not those that were asked for.
+type mixing struct {
+	batching
+	mix func([]keys.Answer) []keys.Answer
+}
+
+func (m mixing) LookupAll(ctx context.Context, ids []keys.NodeID) []keys.Answer {
+	return m.mix(m.batching.LookupAll(ctx, ids))
+}
+
+// TestBatchesOfOtherAnswers: who is admitted stands as it stood when a batch has fewer
+// answers than ids, and when they come in another order. More do no harm.
+func TestBatchesOfOtherAnswers(t *testing.T) {
+	out := keys.Answer{Err: keys.ErrUnknown}
+	for name, tt := range map[string]struct {
+		mix   func([]keys.Answer) []keys.Answer
+		knows bool
+	}{
+		"none":       {func([]keys.Answer) []keys.Answer { return nil }, false},
+		"without":    {func(all []keys.Answer) []keys.Answer { return make([]keys.Answer, len(all)) }, false},
+		"turned":     {func(all []keys.Answer) []keys.Answer { slices.Reverse(all); return all }, false},
+		"and others": {func(all []keys.Answer) []keys.Answer { return append(all, out, out) }, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				disk, m := store.NewMemory(), &moody{}
+				authors := wiretest.NewAuthors("a", 4)
+				for _, a := range authors {
+					if err := disk.Append(t.Context(), a.Chain(topic, a.Start(), 1)...); err != nil {
+						t.Fatal(err)
+					}
+				}
+				open(t, "", by(m, disk)).Close() // nobody is admitted
+				for _, a := range authors {
+					m.Add(a.Key())
+				}
+				p := open(t, "", by(mixing{batching{m}, tt.mix}, disk))
+				want := uint64(0)
+				if tt.knows {
+					want = 4
+				}
+				if got := p.Status().Counts.Applied; got != want {
+					t.Errorf("%d count, want %d", got, want)
 				}
 			})
 		})
