@@ -42,25 +42,7 @@ here before. The same bundle again does nothing: who was withdrawn stays so.`,
 			case bundle != "":
 				return a.trustBundle(cmd.Context(), bundle, signer, force)
 			}
-			return a.each(args, func(o *output, name string) error {
-				text, err := a.readKeyFile(name)
-				if err != nil {
-					return err
-				}
-				id, added, err := node.Trust(a.data, text)
-				if err != nil && bytes.Contains(text, []byte("PRIVATE KEY-----")) {
-					return withHint(fmt.Errorf("%s: it is a private key, and a public one is wanted", name),
-						"its .pub file, or hearsay key convert --to authorized-key %s | hearsay trust -", shellQuote(name))
-				}
-				if err != nil {
-					return fmt.Errorf("%s: %s", name, withoutPackage(err.Error()))
-				}
-				if !added {
-					fmt.Fprintf(a.err, "%v was trusted already\n", id)
-				}
-				_, err = fmt.Fprintln(o, id)
-				return err
-			})
+			return a.each(args, a.trustFile)
 		},
 	}
 	cmd.Flags().StringVar(&bundle, "bundle", "", "admit the keys of the bundle in `FILE`, signed in FILE.sig")
@@ -68,6 +50,27 @@ here before. The same bundle again does nothing: who was withdrawn stays so.`,
 	cmd.Flags().BoolVar(&force, "force", false, "even if it has expired, or is not newer than one that was admitted")
 	cmd.MarkFlagFilename("bundle")
 	return cmd
+}
+
+// trustFile admits the author whose public key is in a file.
+func (a *app) trustFile(o *output, name string) error {
+	text, err := a.readKeyFile(name)
+	if err != nil {
+		return err
+	}
+	id, added, err := node.Trust(a.data, text)
+	if err != nil && bytes.Contains(text, []byte("PRIVATE KEY-----")) {
+		return withHint(fmt.Errorf("%s: it is a private key, and a public one is wanted", name),
+			"its .pub file, or hearsay key convert --to authorized-key %s | hearsay trust -", shellQuote(name))
+	}
+	if err != nil {
+		return fmt.Errorf("%s: %s", name, withoutPackage(err.Error()))
+	}
+	if !added {
+		fmt.Fprintf(a.err, "%v was trusted already\n", id)
+	}
+	_, err = fmt.Fprintln(o, id)
+	return err
 }
 
 func newUntrustCmd(a *app) *cobra.Command {
