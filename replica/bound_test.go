@@ -278,6 +278,27 @@ func TestKeystoreChangesBeforeTheFirstVerdict(t *testing.T) {
 	}
 }
 
+// TestKeystoreChangesAfterTheFirstVerdict: the keystore changes, and is followed, when the
+// first run of an author has been judged and nothing has come of it yet.
+func TestKeystoreChangesAfterTheFirstVerdict(t *testing.T) {
+	a := wiretest.NewAuthor("a")
+	synctest.Test(t, func(t *testing.T) {
+		ks, disk := newWindowed(a), store.NewMemory()
+		var once sync.Once
+		p := open(t, "", func(c *replica.Config) {
+			by(ks, disk)(c)
+			replica.WhenDecided(c, func() {
+				once.Do(func() {
+					ks.set(until(101))
+					time.Sleep(time.Second)
+				})
+			})
+		})
+		p.take(t, exported(t, runsAt(a, a.Start(), []int{3}, 100, 101, 102)...))
+		p.counts(t, a.ID(), 2)
+	})
+}
+
 // TestForkWhateverTheWindows: a thief parts from an author's history at 3, later than the
 // key was withdrawn from. That is a fork for who hears of it before and after.
 func TestForkWhateverTheWindows(t *testing.T) {

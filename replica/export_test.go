@@ -29,6 +29,9 @@ var TestOnlyPlant = map[string]func(*Config){
 	"clock ignored":     func(c *Config) { c.testOnly.clockIgnored = true },
 }
 
+// WhenDecided has f called between verdicts and what is done about them.
+func WhenDecided(c *Config, f func()) { c.testOnly.decided = f }
+
 func believe(r *Replica, ref wire.Ref) {
 	r.mu.Lock()
 	defer r.mu.Unlock()

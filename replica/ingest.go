@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -299,10 +300,14 @@ func (r *Replica) settle(batch []verify.Result) {
 	for _, res := range batch {
 		s.outcomes = append(s.outcomes, r.decideLocked(&s, res))
 	}
+	epoch := r.epoch
 	r.mu.Unlock()
+	if f := r.cfg.testOnly.decided; f != nil {
+		f()
+	}
 
 	if len(s.runs) > 0 {
-		r.welcome(s.news)
+		s.outdated = append(s.outdated, r.welcome(s.news, epoch)...)
 		if r.storeUntilDone(s.runs...) != nil || r.cutAgain(s.ends) != nil {
 			return // closing
 		}
@@ -455,12 +460,20 @@ func (r *Replica) meetLocked(s *settlement, id keys.NodeID, ws keys.Windows, d *
 	}
 }
 
-// welcome has what windows admit count of new authors, now and after a restart.
-func (r *Replica) welcome(news map[keys.NodeID]standing) {
+// welcome has what windows admit count of new authors, now and after a restart. It
+// returns them if the keystore has changed since epoch: what it says by now may have been
+// followed already, and is to be followed again.
+func (r *Replica) welcome(news map[keys.NodeID]standing, epoch uint64) (outdated []keys.NodeID) {
 	for id, s := range news {
 		r.models.bounds.set(id, bound{windows: s.windows})
 	}
 	r.note(r.ctx, news)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.epoch == epoch {
+		return nil
+	}
+	return slices.Collect(maps.Keys(news))
 }
 
 // refIn returns what run says of seq, which is in it or just before it.

@@ -29,4 +29,5 @@ type testOnly struct {
 	digestBelieved   func(*Replica, wire.Ref)              // what a peer claims to have moves the frontier
 	cutRunDropped    func(*Replica, wire.Ref) (end uint64) // the run that a cut falls into is not kept
 	duplicateApplied func(*models, *wire.Run)              // an update that comes again is applied again
+	decided          func()                                // plants nothing: is called between verdicts and what is done about them
 }
