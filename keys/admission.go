@@ -97,16 +97,3 @@ func LookupAdmission(ctx context.Context, ks Keystore, id NodeID) (Admission, er
 	k, err := ks.Lookup(ctx, id)
 	return Admission{Key: k}, err
 }
-
-// Answer is what a Batcher says of one id. The error is that of Keystore.Lookup.
-type Answer struct {
-	Admission
-	Err error
-}
-
-// Batcher is a Keystore that looks many ids up at the price of one.
-type Batcher interface {
-	// LookupAll returns an answer for each of ids, in their order. It may block; ctx
-	// ends it.
-	LookupAll(ctx context.Context, ids []NodeID) []Answer
-}

@@ -9,11 +9,13 @@ import (
 	"time"
 
 	"github.com/hearsaynet/hearsay/keys"
+	"github.com/hearsaynet/hearsay/keys/internal/keytest"
 )
 
 var (
 	_ keys.Keystore = (*keys.Union)(nil)
 	_ keys.Windowed = (*keys.Union)(nil)
+	_ keys.Batcher  = (*keys.Union)(nil)
 	_ keys.Notifier = (*keys.Union)(nil)
 	_ keys.Lister   = (*keys.Union)(nil)
 )
@@ -117,6 +119,101 @@ func TestUnion(t *testing.T) {
 		t.Errorf("List = %v, though one keystore cannot list", ids)
 	}
 }
+
+// inBatches is a keystore of many ids that counts how it is asked.
+type inBatches struct {
+	answers  map[keys.NodeID]keys.Answer
+	requests [][]keys.NodeID
+	give     func([]keys.Answer) []keys.Answer // nil gives them as they are
+}
+
+func (b *inBatches) Lookup(context.Context, keys.NodeID) (keys.PublicKey, error) {
+	panic("asked for one id")
+}
+
+func (b *inBatches) LookupAll(_ context.Context, ids []keys.NodeID) []keys.Answer {
+	b.requests = append(b.requests, slices.Clone(ids))
+	var all []keys.Answer
+	for _, id := range ids {
+		a, ok := b.answers[id]
+		if !ok {
+			a.Err = keys.ErrUnknown
+		}
+		all = append(all, a)
+	}
+	if b.give != nil {
+		return b.give(all)
+	}
+	return all
+}
+
+// TestUnionBatch: each keystore is asked once, and only for what those before leave open.
+func TestUnionBatch(t *testing.T) {
+	early, late := keys.Window{Before: time.Unix(9, 0)}, keys.Window{After: time.Unix(20, 0)}
+	sure, wide, strange, unsure := keytest.Key(t, 0), keytest.Key(t, 1), keytest.Key(t, 2), keytest.Key(t, 3)
+	in := func(k keys.PublicKey, ws ...keys.Window) keys.Answer {
+		return keys.Answer{Admission: keys.Admission{Key: k, Windows: ws}}
+	}
+	down := errors.New("down")
+	a := &inBatches{answers: map[keys.NodeID]keys.Answer{wide.ID(): in(wide, early), unsure.ID(): {Err: down}}}
+	b := &inBatches{answers: map[keys.NodeID]keys.Answer{wide.ID(): in(wide, late), unsure.ID(): in(unsure, early)}}
+	u := keys.NewUnion(keys.NewMemory(sure), a, b)
+	defer u.Close()
+	ids := []keys.NodeID{wide.ID(), sure.ID(), strange.ID(), unsure.ID()}
+	got := u.LookupAll(t.Context(), ids)
+	if len(got) != len(ids) {
+		t.Fatalf("%d answers for %d ids", len(got), len(ids))
+	}
+	for i, want := range []keys.Answer{in(wide, early, late), in(sure), {Err: keys.ErrUnknown}, {Err: down}} {
+		if got[i].Key != want.Key || !got[i].Windows.Equal(want.Windows) || !errors.Is(got[i].Err, want.Err) {
+			t.Errorf("answer %d is %v, want %v", i, got[i], want)
+		}
+	}
+	open := []keys.NodeID{wide.ID(), strange.ID(), unsure.ID()}
+	for _, ks := range []*inBatches{a, b} {
+		if len(ks.requests) != 1 || !slices.Equal(ks.requests[0], open) {
+			t.Errorf("asked for %v, want %v at once", ks.requests, open)
+		}
+	}
+}
+
+// TestLookupAll: whatever a keystore does, each id has an answer, and none another's.
+func TestLookupAll(t *testing.T) {
+	k, other := recorded(t, "ed25519"), recorded(t, "rsa2048")
+	ids := []keys.NodeID{k.ID(), other.ID()}
+	sure := map[keys.NodeID]keys.Answer{
+		k.ID():     {Admission: keys.Admission{Key: k}},
+		other.ID(): {Admission: keys.Admission{Key: other}},
+	}
+	for _, tt := range []struct {
+		name string
+		ks   keys.Keystore
+		sure []bool
+	}{
+		{"in a batch", &inBatches{answers: sure}, []bool{true, true}},
+		{"one by one", keys.NewMemory(k, other), []bool{true, true}},
+		{"too few", &inBatches{answers: sure, give: func(a []keys.Answer) []keys.Answer { return a[:1] }}, []bool{true, false}},
+		{"too many", &inBatches{answers: sure, give: func(a []keys.Answer) []keys.Answer { return append(a, a...) }}, []bool{true, true}},
+		{"turned", &inBatches{answers: sure, give: func(a []keys.Answer) []keys.Answer { slices.Reverse(a); return a }}, []bool{false, false}},
+		{"another's, one by one", windowed{a: keys.Admission{Key: k}}, []bool{true, false}},
+		{"panics", &inBatches{give: func([]keys.Answer) []keys.Answer { panic("a bug") }}, []bool{false, false}},
+		{"panics one by one", panics{}, []bool{false, false}},
+	} {
+		got := keys.LookupAll(t.Context(), tt.ks, ids)
+		if len(got) != len(ids) {
+			t.Fatalf("%s: %d answers", tt.name, len(got))
+		}
+		for i, a := range got {
+			if (a.Err == nil) != tt.sure[i] || a.Err == nil && a.Key.ID() != ids[i] || errors.Is(a.Err, keys.ErrUnknown) {
+				t.Errorf("%s: answer %d is %v", tt.name, i, a)
+			}
+		}
+	}
+}
+
+type panics struct{}
+
+func (panics) Lookup(context.Context, keys.NodeID) (keys.PublicKey, error) { panic("a bug") }
 
 type lookupOnly struct{}
 

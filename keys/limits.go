@@ -20,4 +20,8 @@ const (
 	// MaxFileSize bounds a public key file, in bytes. The largest key has under 1 KiB;
 	// the rest is for options and comments.
 	MaxFileSize = 16 << 10
+
+	// lookupsAtOnce bounds the look-ups of LookupAll that are on their way at the same
+	// time.
+	lookupsAtOnce = 16
 )

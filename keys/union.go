@@ -9,8 +9,8 @@ import (
 
 // Union admits whom one of its keystores admits, for the times of all that do.
 // While one of them is unavailable, only what another admits at any time is certain.
-// It implements Keystore, Windowed, Notifier, Lister and io.Closer, and is safe for
-// concurrent use.
+// It implements Keystore, Windowed, Batcher, Notifier, Lister and io.Closer, and is safe
+// for concurrent use.
 type Union struct {
 	stores []Keystore
 	done   chan struct{} // closed by Close
@@ -76,29 +76,72 @@ func (u *Union) Lookup(ctx context.Context, id NodeID) (PublicKey, error) {
 
 // LookupAdmission implements Windowed.
 func (u *Union) LookupAdmission(ctx context.Context, id NodeID) (Admission, error) {
-	var found Admission
-	var down error
+	got := u.LookupAll(ctx, []NodeID{id})[0]
+	return got.Admission, got.Err
+}
+
+// LookupAll implements Batcher. Each of the keystores is asked once at most, for the ids
+// that those before it leave open.
+func (u *Union) LookupAll(ctx context.Context, ids []NodeID) []Answer {
+	found := make([]joined, len(ids))
+	open := make([]int, len(ids)) // into ids
+	for i := range open {
+		open[i] = i
+	}
 	for _, ks := range u.stores {
-		a, err := LookupAdmission(ctx, ks, id)
-		switch {
-		case errors.Is(err, ErrUnknown):
-		case err != nil:
-			down = err
-		case len(a.Windows) == 0:
-			return a, nil
-		case found.Key.IsZero():
-			found = a
-		default:
-			found.Windows = found.Windows.Join(a.Windows)
+		if len(open) == 0 {
+			break
 		}
+		asked := make([]NodeID, len(open))
+		for i, at := range open {
+			asked[i] = ids[at]
+		}
+		still := open[:0]
+		for i, got := range LookupAll(ctx, ks, asked) {
+			if at := open[i]; !found[at].add(got) {
+				still = append(still, at)
+			}
+		}
+		open = still
 	}
-	if down != nil {
-		return Admission{}, down
+	answers := make([]Answer, len(ids))
+	for i := range found {
+		answers[i] = found[i].answer()
 	}
-	if found.Key.IsZero() {
-		return Admission{}, ErrUnknown
+	return answers
+}
+
+// joined is what the keystores asked so far say of one id.
+type joined struct {
+	Admission
+	down error // of one that is unavailable
+}
+
+// add reports whether no other keystore can say more.
+func (j *joined) add(got Answer) (final bool) {
+	switch {
+	case errors.Is(got.Err, ErrUnknown):
+	case got.Err != nil:
+		j.down = got.Err
+	case len(got.Windows) == 0:
+		*j = joined{Admission: got.Admission}
+		return true
+	case j.Key.IsZero():
+		j.Admission = got.Admission
+	default:
+		j.Windows = j.Windows.Join(got.Windows)
 	}
-	return found, nil
+	return false
+}
+
+func (j *joined) answer() Answer {
+	switch {
+	case j.down != nil:
+		return Answer{Err: j.down}
+	case j.Key.IsZero():
+		return Answer{Err: ErrUnknown}
+	}
+	return Answer{Admission: j.Admission}
 }
 
 // List implements Lister. The error says which of the keystores cannot list.

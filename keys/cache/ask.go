@@ -3,7 +3,6 @@ package cache
 import (
 	"context"
 	"errors"
-	"fmt"
 	"time"
 
 	"github.com/hearsaynet/hearsay/keys"
@@ -93,7 +92,7 @@ func (c *Cache) fetch(ids []keys.NodeID) (available bool) {
 	epoch := c.epoch
 	c.mu.Unlock()
 	asked := time.Now()
-	answers := c.lookupAll(ctx, ids)
+	answers := keys.LookupAll(ctx, c.ks, ids)
 
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -115,33 +114,6 @@ func (c *Cache) fetch(ids []keys.NodeID) (available bool) {
 		c.notifyLocked()
 	}
 	return available
-}
-
-// lookupAll returns an answer for each id, whatever the keystore behind does. A key of
-// somebody else is no answer.
-func (c *Cache) lookupAll(ctx context.Context, ids []keys.NodeID) (answers []keys.Answer) {
-	defer func() {
-		err := errors.New("keys/cache: the keystore returned too few answers")
-		if p := recover(); p != nil {
-			err = fmt.Errorf("keys/cache: the keystore panicked: %v", p)
-		}
-		for len(answers) < len(ids) {
-			answers = append(answers, keys.Answer{Err: err})
-		}
-		for i, a := range answers[:len(ids)] {
-			if a.Err == nil && a.Key.ID() != ids[i] {
-				answers[i] = keys.Answer{Err: fmt.Errorf("keys/cache: the keystore returned a key of %v for %v", a.Key.ID(), ids[i])}
-			}
-		}
-	}()
-	if b, ok := c.ks.(keys.Batcher); ok {
-		return b.LookupAll(ctx, ids)
-	}
-	for _, id := range ids {
-		a, err := keys.LookupAdmission(ctx, c.ks, id)
-		answers = append(answers, keys.Answer{Admission: a, Err: err})
-	}
-	return answers
 }
 
 // keepLocked takes an answer over and reports whether it says another thing than the

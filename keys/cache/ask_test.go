@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/binary"
 	"errors"
+	"slices"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -72,6 +73,36 @@ func TestBatch(t *testing.T) {
 		wg.Wait()
 		if len(b.requests) != 1 || len(b.requests[0]) != 201 {
 			t.Errorf("%d requests, want one of 201 ids", len(b.requests))
+		}
+	})
+}
+
+// TestLookupAll: what is known is not asked for again, the rest in one request.
+func TestLookupAll(t *testing.T) {
+	b := &batcher{behind: newBehind(keytest.Key(t, 0), keytest.Key(t, 1))}
+	b.delay = time.Second
+	inBubble(t, b, cache.Config{}, func(t *testing.T, c *cache.Cache) {
+		ids := []keys.NodeID{keytest.Key(t, 0).ID(), keytest.Key(t, 1).ID(), keytest.Key(t, 2).ID()}
+		for _, ids := range [][]keys.NodeID{ids[:1], ids} {
+			got := c.LookupAll(t.Context(), ids)
+			for i, a := range got {
+				if i < 2 && (a.Err != nil || a.Key != keytest.Key(t, i)) || i == 2 && !errors.Is(a.Err, keys.ErrUnknown) {
+					t.Errorf("answer %d of %d is %v", i, len(got), a)
+				}
+			}
+			if len(got) != len(ids) {
+				t.Errorf("%d answers for %d ids", len(got), len(ids))
+			}
+		}
+		if len(b.requests) != 2 || !slices.Equal(b.requests[1], ids[1:]) {
+			t.Errorf("asked for %v, want %v at once", b.requests, ids[1:])
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		for _, a := range c.LookupAll(ctx, ids) {
+			if !errors.Is(a.Err, context.Canceled) {
+				t.Errorf("the call has ended, and the answer is %v", a)
+			}
 		}
 	})
 }

@@ -51,7 +51,7 @@ func (c *Config) setDefaults() {
 }
 
 // Cache is a keystore in front of another. It implements keys.Keystore, keys.Windowed,
-// keys.Notifier, keys.Lister and io.Closer, and is safe for concurrent use.
+// keys.Batcher, keys.Notifier, keys.Lister and io.Closer, and is safe for concurrent use.
 type Cache struct {
 	ks     keys.Keystore
 	cfg    Config
@@ -125,13 +125,44 @@ func (c *Cache) Lookup(ctx context.Context, id keys.NodeID) (keys.PublicKey, err
 // LookupAdmission implements keys.Windowed. It blocks only for an id that has no usable
 // answer.
 func (c *Cache) LookupAdmission(ctx context.Context, id keys.NodeID) (keys.Admission, error) {
+	got := c.LookupAll(ctx, []keys.NodeID{id})[0]
+	return got.Admission, got.Err
+}
+
+// LookupAll implements keys.Batcher. It blocks only for ids that have no usable answer,
+// and for all of them at the same time.
+func (c *Cache) LookupAll(ctx context.Context, ids []keys.NodeID) []keys.Answer {
+	answers := make([]keys.Answer, len(ids))
 	if err := ctx.Err(); err != nil {
-		return keys.Admission{}, err
+		for i := range answers {
+			answers[i].Err = err
+		}
+		return answers
 	}
+	calls := make([]*call, len(ids))
 	c.mu.Lock()
+	for i, id := range ids {
+		answers[i], calls[i] = c.answerOrAskLocked(id)
+	}
+	c.mu.Unlock()
+	for i, call := range calls {
+		if call == nil {
+			continue
+		}
+		select {
+		case <-call.done:
+			answers[i] = keys.Answer{Admission: call.a, Err: call.err}
+		case <-ctx.Done():
+			answers[i].Err = fmt.Errorf("keys/cache: %w", context.Cause(ctx))
+		}
+	}
+	return answers
+}
+
+// answerOrAskLocked returns what is known of id, or who is asked for it.
+func (c *Cache) answerOrAskLocked(id keys.NodeID) (keys.Answer, *call) {
 	if c.closed {
-		c.mu.Unlock()
-		return keys.Admission{}, errClosed
+		return keys.Answer{Err: errClosed}, nil
 	}
 	now := time.Now()
 	if a := c.known[id]; a != nil {
@@ -141,24 +172,15 @@ func (c *Cache) LookupAdmission(ctx context.Context, id keys.NodeID) (keys.Admis
 			c.askLocked(id) // if there is no room, a later look-up tries again
 		}
 		if age <= c.cfg.Outage {
-			c.mu.Unlock()
-			return a.Admission, nil
+			return keys.Answer{Admission: a.Admission}, nil
 		}
 	} else if until, ok := c.unknown[id]; ok && now.Before(until) {
-		c.mu.Unlock()
-		return keys.Admission{}, keys.ErrUnknown
+		return keys.Answer{Err: keys.ErrUnknown}, nil
 	}
-	call := c.askLocked(id)
-	c.mu.Unlock()
-	if call == nil {
-		return keys.Admission{}, ErrBusy
+	if call := c.askLocked(id); call != nil {
+		return keys.Answer{}, call
 	}
-	select {
-	case <-call.done:
-		return call.a, call.err
-	case <-ctx.Done():
-		return keys.Admission{}, fmt.Errorf("keys/cache: %w", context.Cause(ctx))
-	}
+	return keys.Answer{Err: ErrBusy}, nil
 }
 
 // List implements keys.Lister, as the keystore behind does.
