@@ -189,8 +189,12 @@ func (d *dialer) honest(ctx context.Context) error {
 	defer cancel()
 	var last error
 	for wait := 20 * time.Millisecond; ; wait = min(2*wait, time.Second) {
-		if last = d.once(ctx); last == nil || errors.Is(last, ErrRefused) || errors.Is(last, errElsewhere) {
-			return last
+		err := d.once(ctx)
+		if err == nil || errors.Is(err, ErrRefused) || errors.Is(err, errElsewhere) {
+			return err
+		}
+		if last == nil || ctx.Err() == nil { // a try that the end of the time has cut short says less
+			last = err
 		}
 		timer := time.NewTimer(wait)
 		select {

@@ -56,8 +56,9 @@ func address(t *testing.T, hostPort string) link.Address {
 	return a
 }
 
-// breakable is a target that stops answering for good when it is sent a fork proof.
-func breakable(t *testing.T) (target link.Address) {
+// breakable is a target that stops answering for good when it is sent a fork proof. If it is
+// to hang, it closes one link after that, and then takes connections and says nothing.
+func breakable(t *testing.T, hang bool) (target link.Address) {
 	t.Helper()
 	key, err := keygen.Generate(keygen.Ed25519, 0)
 	if err != nil {
@@ -76,11 +77,13 @@ func breakable(t *testing.T) (target link.Address) {
 		t.Fatal(err)
 	}
 	var broken atomic.Bool
+	deaf := &deafListener{Listener: l}
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
-		e.Serve(context.Background(), l, func(ctx context.Context, c *link.Conn) error {
+		e.Serve(context.Background(), deaf, func(ctx context.Context, c *link.Conn) error {
 			if broken.Load() {
+				deaf.now.Store(hang)
 				return errors.New("broken")
 			}
 			return r.Sync(ctx, watched{c, &broken}, replica.SyncConfig{})
@@ -89,9 +92,29 @@ func breakable(t *testing.T) (target link.Address) {
 	t.Cleanup(func() {
 		e.Close()
 		<-ended
+		for _, c := range deaf.held {
+			c.Close()
+		}
 		r.Close()
 	})
 	return address(t, l.Addr().String())
+}
+
+// deafListener keeps to itself who comes once it is deaf.
+type deafListener struct {
+	net.Listener
+	now  atomic.Bool
+	held []net.Conn // by Accept alone
+}
+
+func (d *deafListener) Accept() (net.Conn, error) {
+	for {
+		c, err := d.Listener.Accept()
+		if err != nil || !d.now.Load() {
+			return c, err
+		}
+		d.held = append(d.held, c)
+	}
 }
 
 // watched breaks at the first fork proof that is read, if a frame begins with the read.
@@ -112,7 +135,7 @@ func (w watched) Read(b []byte) (int, error) {
 // TestCrash: a target that does not answer any more is noticed, and the session that did
 // it is kept and does it again.
 func TestCrash(t *testing.T) {
-	cfg := session.Config{Target: breakable(t), Topic: topic, Seed: 7, Sessions: 200, Patience: time.Second}
+	cfg := session.Config{Target: breakable(t, false), Topic: topic, Seed: 7, Sessions: 200, Patience: time.Second}
 	p, err := session.Fuzz(t.Context(), cfg)
 	crash, ok := errors.AsType[*session.Crash](err)
 	if !ok || p.Sessions != crash.Session+1 || crash.Seed != 7 || crash.Topic != topic || !strings.Contains(crash.Why, "no answer") {
@@ -126,7 +149,7 @@ func TestCrash(t *testing.T) {
 	if err != nil || read.Error() != crash.Error() || !same(read.Steps, crash.Steps) || !same(crash.Steps, session.Generate(7, crash.Session, topic)) {
 		t.Fatalf("reads back as %v, %v", read, err)
 	}
-	cfg.Target = breakable(t)
+	cfg.Target = breakable(t, false)
 	if _, ok := errors.AsType[*session.Crash](session.Replay(t.Context(), cfg, read)); !ok {
 		t.Error("sent again it does no harm")
 	}
@@ -134,9 +157,19 @@ func TestCrash(t *testing.T) {
 		t.Errorf("a target that is broken to begin with: %v", err)
 	}
 	read.Steps = read.Steps[:1]
-	cfg.Target = breakable(t)
+	cfg.Target = breakable(t, false)
 	if err := session.Replay(t.Context(), cfg, read); err != nil {
 		t.Errorf("a Hello alone: %v", err)
+	}
+}
+
+// TestCrashWhy: a last try that the end of the time has cut short does not stand for why a
+// target counts as broken.
+func TestCrashWhy(t *testing.T) {
+	cfg := session.Config{Target: breakable(t, true), Topic: topic, Seed: 7, Sessions: 200, Patience: time.Second}
+	_, err := session.Fuzz(t.Context(), cfg)
+	if crash, ok := errors.AsType[*session.Crash](err); !ok || !strings.Contains(crash.Why, "no answer") {
+		t.Errorf("%v, want that there was no answer", err)
 	}
 }
 
