@@ -1,6 +1,7 @@
 package replica
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -81,6 +82,9 @@ func decodeStanding(body []byte) (s standing, err error) {
 			return standing{}, errors.New("a window is cut short")
 		}
 		s.windows = append(s.windows, keys.Window{After: windowTime(int64(after)), Before: windowTime(int64(before))})
+	}
+	if again, err := s.encode(); err != nil || !bytes.Equal(again, body) {
+		return standing{}, errors.New("windows that are never written so")
 	}
 	return s, nil
 }

@@ -32,6 +32,8 @@ func build(keyDir string) (*corpus, error) {
 	c.links()
 	c.agents()
 	c.stored()
+	c.standings()
+	c.crashes()
 	c.texts()
 	c.scuttlebutt()
 	c.changes()

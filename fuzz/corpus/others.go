@@ -57,6 +57,38 @@ func (c *corpus) stored() {
 	c.bad("store-value", "other-bucket", value("buckets", chain, nil))
 }
 
+// standings makes what a replica stores of how the keystore spoke of an author.
+func (c *corpus) standings() {
+	open := []byte{0x80, 0, 0, 0, 0, 0, 0, 0}
+	window := append(bytes.Clone(open), 0, 0, 0, 0, 0x6a, 0, 0, 0)
+	c.good("standing", "admitted", []byte{1})
+	c.good("standing", "out", []byte{2})
+	c.good("standing", "until", append([]byte{1}, window...))
+	c.good("standing", "two-windows", append(append([]byte{1}, window...), window[8], 0, 0, 0, 0x6b, 0, 0, 0, 0x80, 0, 0, 0, 0, 0, 0, 0))
+	c.bad("standing", "nothing", nil)
+	c.bad("standing", "neither", []byte{0})
+	c.bad("standing", "third", []byte{3})
+	c.bad("standing", "half-a-window", append([]byte{1}, open...))
+	c.bad("standing", "cut-short", append([]byte{1}, window[:15]...))
+	yearOne := binary.BigEndian.AppendUint64([]byte{1}, 1<<64-62135596800) // an open end, written otherwise
+	c.bad("standing", "year-1", append(yearOne, window[8:]...))
+	c.bad("standing", "4097-windows", append([]byte{1}, bytes.Repeat(window, 4097)...))
+}
+
+// crashes makes the sessions that hearsay fuzz keeps.
+func (c *corpus) crashes() {
+	const start = `{"format":"hearsay fuzz session 1","seed":1,"session":0,"topic":"t","why":"",`
+	c.good("crash-file", "no-steps", []byte(`{"format":"hearsay fuzz session 1"}`))
+	c.good("crash-file", "steps", []byte(start+`"steps":[{"what":"rubbish","bytes":"00ff"},{"bytes":"","wait_ms":5}]}`))
+	for name, text := range map[string]string{
+		"nothing": "", "other-format": `{"format":"hearsay fuzz session 2"}`, "unknown-field": start + `"x":1}`, "two": start + `"steps":[]}{}`,
+		"not-hex": start + `"steps":[{"bytes":"0"}]}`, "negative-wait": start + `"steps":[{"wait_ms":-1}]}`, "wait-of-a-day": start + `"steps":[{"wait_ms":86400000}]}`,
+		"deep": start + `"steps":` + strings.Repeat("[", 20000),
+	} {
+		c.bad("crash-file", name, []byte(text))
+	}
+}
+
 // texts makes what comes as text: NDJSON, and requests of HTTP.
 func (c *corpus) texts() {
 	for name, line := range map[string]string{

@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/hearsaynet/hearsay/fuzz/fuzztest"
 	"github.com/hearsaynet/hearsay/fuzz/session"
 	"github.com/hearsaynet/hearsay/keygen"
 	"github.com/hearsaynet/hearsay/replica"
@@ -235,4 +236,11 @@ func TestBanned(t *testing.T) {
 	if !errors.Is(err, session.ErrRefused) || p.Sessions < 5 {
 		t.Errorf("after %+v: %v, want ErrRefused", p, err)
 	}
+}
+
+func FuzzParseCrash(f *testing.F) {
+	fuzztest.Decoder[*session.Crash]{
+		Corpus: "crash-file", Decode: session.ParseCrash, Encode: (*session.Crash).Marshal, Loose: true,
+		Alloc: fuzztest.Alloc{PerByte: 128, Constant: 96 << 10}, // a step of two bytes takes 120, twice while they grow
+	}.Fuzz(f)
 }
