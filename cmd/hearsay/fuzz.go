@@ -55,8 +55,11 @@ again.`,
 			if o.Target, err = link.ParseAddress(o.target); err != nil {
 				return usagef("--target: %s", withoutPackage(err.Error()))
 			}
+			if o.Sessions < 0 || o.For < 0 || o.Patience < 0 {
+				return usagef("--sessions, --for and --patience are not negative")
+			}
 			if o.replay != "" {
-				return a.replay(cmd.Context(), o)
+				return malloryAddress(a.replay(cmd.Context(), o))
 			}
 			if o.Sessions == 0 && o.For == 0 {
 				o.For = fuzzFor
@@ -64,7 +67,7 @@ again.`,
 			if !cmd.Flags().Changed("seed") {
 				o.Seed = uint64(rand.Uint32())
 			}
-			return a.fuzz(cmd.Context(), o)
+			return malloryAddress(a.fuzz(cmd.Context(), o))
 		},
 	}
 	f := cmd.Flags()

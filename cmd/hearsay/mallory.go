@@ -153,9 +153,10 @@ func (a *app) malloryConfig(ctx context.Context, o malloryOptions) (cfg mallory.
 	return cfg, err
 }
 
+// malloryAddress is also for what fuzz says of addresses.
 func malloryAddress(err error) error {
 	if errors.Is(err, mallory.ErrNotLoopback) {
-		return &usageError{withoutPackage(err.Error()), "mallory is for nodes of your own; --insecure-any-address allows any address"}
+		return &usageError{withoutPackage(err.Error()), "this is for nodes of your own; --insecure-any-address allows any address"}
 	}
 	return err
 }

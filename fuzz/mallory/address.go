@@ -2,16 +2,16 @@ package mallory
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net"
-	"net/netip"
 	"sync"
 	"syscall"
+
+	"github.com/hearsaynet/hearsay/fuzz/internal/loopback"
 )
 
 // ErrNotLoopback is wrapped by the errors about addresses that are not loopback.
-var ErrNotLoopback = errors.New("not a loopback address")
+var ErrNotLoopback = loopback.Err
 
 // Listen is net.Listen for "tcp", for loopback only unless Config.InsecureAnyAddress.
 func (r *Relay) Listen(ctx context.Context, address string) (net.Listener, error) {
@@ -26,33 +26,19 @@ func (r *Relay) Listen(ctx context.Context, address string) (net.Listener, error
 // Loopback returns an error that wraps ErrNotLoopback unless HOST:PORT leads to this
 // machine only. What is bound and dialed is checked again.
 func Loopback(ctx context.Context, hostPort string) error {
-	host, _, err := net.SplitHostPort(hostPort)
-	if err != nil {
-		return fmt.Errorf("mallory: %q: want HOST:PORT: %w", hostPort, err)
-	}
-	if host == "" {
-		return fmt.Errorf("mallory: %s: %w", hostPort, ErrNotLoopback)
-	}
-	found, err := net.DefaultResolver.LookupNetIP(ctx, "ip", host)
-	if err != nil {
-		return fmt.Errorf("mallory: %s: %w", hostPort, err)
-	}
-	for _, a := range found {
-		if !a.Unmap().IsLoopback() {
-			return fmt.Errorf("mallory: %s: %w", hostPort, ErrNotLoopback)
-		}
+	if err := loopback.Check(ctx, hostPort); err != nil {
+		return fmt.Errorf("mallory: %w", err)
 	}
 	return nil
 }
 
 // onlyLoopback refuses an address before it is bound or dialed, names resolved.
-func (r *Relay) onlyLoopback(_, address string, _ syscall.RawConn) error {
+func (r *Relay) onlyLoopback(network, address string, c syscall.RawConn) error {
 	if r.cfg.InsecureAnyAddress {
 		return nil
 	}
-	a, err := netip.ParseAddrPort(address)
-	if err != nil || !a.Addr().Unmap().IsLoopback() {
-		return fmt.Errorf("mallory: %s: %w", address, ErrNotLoopback)
+	if err := loopback.Control(network, address, c); err != nil {
+		return fmt.Errorf("mallory: %w", err)
 	}
 	return nil
 }

@@ -9,13 +9,14 @@ import (
 	"net"
 	"net/netip"
 	"runtime"
-	"syscall"
 
+	"github.com/hearsaynet/hearsay/fuzz/internal/loopback"
 	"github.com/hearsaynet/hearsay/keygen"
 	"github.com/hearsaynet/hearsay/replica/link"
 )
 
-var errElsewhere = errors.New("not on loopback")
+// ErrNotLoopback is wrapped by the errors about targets that are not on loopback.
+var ErrNotLoopback = loopback.Err
 
 // dialer links to the target, each time under a new key.
 type dialer struct{ cfg Config }
@@ -53,12 +54,7 @@ func refused(err error) bool {
 func (d *dialer) dialer(from net.IP) *net.Dialer {
 	nd := &net.Dialer{}
 	if !d.cfg.InsecureAnyAddress {
-		nd.Control = func(_, address string, _ syscall.RawConn) error {
-			if a, err := netip.ParseAddrPort(address); err != nil || !a.Addr().IsLoopback() {
-				return fmt.Errorf("%s is %w: --insecure-any-address dials it all the same", address, errElsewhere)
-			}
-			return nil
-		}
+		nd.Control = loopback.Control
 	}
 	if from != nil && d.manyAddresses() {
 		nd.LocalAddr = &net.TCPAddr{IP: from}

@@ -9,6 +9,7 @@ import (
 	"math/rand/v2"
 	"time"
 
+	"github.com/hearsaynet/hearsay/fuzz/internal/loopback"
 	"github.com/hearsaynet/hearsay/replica/link"
 	"github.com/hearsaynet/hearsay/replica/wire"
 )
@@ -57,7 +58,7 @@ type Progress struct {
 // has this node's address, as it may after so many faults.
 var ErrRefused = errors.New("the target refuses this address")
 
-func (cfg *Config) check() error {
+func (cfg *Config) check(ctx context.Context) error {
 	if cfg.Sessions < 0 || cfg.For < 0 || cfg.Patience < 0 {
 		return errors.New("session: a bound is negative")
 	}
@@ -67,14 +68,20 @@ func (cfg *Config) check() error {
 	if cfg.Patience == 0 {
 		cfg.Patience = DefaultPatience
 	}
-	return wire.CheckTopic(cfg.Topic)
+	if err := wire.CheckTopic(cfg.Topic); err != nil || cfg.InsecureAnyAddress {
+		return err
+	}
+	if err := loopback.Check(ctx, cfg.Target.HostPort); err != nil {
+		return fmt.Errorf("session: %w", err)
+	}
+	return nil
 }
 
 // Fuzz sends sessions to the target, and after each looks whether it still answers an
 // honest one. The error is a *Crash with the last session when it does not.
 func Fuzz(ctx context.Context, cfg Config) (Progress, error) {
 	var p Progress
-	if err := cfg.check(); err != nil {
+	if err := cfg.check(ctx); err != nil {
 		return p, err
 	}
 	started := time.Now()
@@ -152,7 +159,7 @@ func Generate(seed uint64, n int, topic string) []Step {
 // it does not answer afterwards.
 func Replay(ctx context.Context, cfg Config, c *Crash) error {
 	cfg.Topic, cfg.Sessions = c.Topic, 1
-	if err := cfg.check(); err != nil {
+	if err := cfg.check(ctx); err != nil {
 		return err
 	}
 	d := newDialer(cfg)
@@ -190,7 +197,7 @@ func (d *dialer) honest(ctx context.Context) error {
 	var last error
 	for wait := 20 * time.Millisecond; ; wait = min(2*wait, time.Second) {
 		err := d.once(ctx)
-		if err == nil || errors.Is(err, ErrRefused) || errors.Is(err, errElsewhere) {
+		if err == nil || errors.Is(err, ErrRefused) || errors.Is(err, ErrNotLoopback) {
 			return err
 		}
 		if last == nil || ctx.Err() == nil { // a try that the end of the time has cut short says less

@@ -196,8 +196,8 @@ func TestFuzzRefuses(t *testing.T) {
 		"no bound":   {session.Config{Topic: topic, Target: address(t, "127.0.0.1:1")}, "bound"},
 		"negative":   {session.Config{Topic: topic, Sessions: -1}, "negative"},
 		"no topic":   {session.Config{Sessions: 1}, "topic"},
-		"elsewhere":  {session.Config{Topic: topic, Sessions: 1, Target: address(t, "192.0.2.1:4427")}, "not on loopback"},
-		"every host": {session.Config{Topic: topic, Sessions: 1, Target: address(t, "0.0.0.0:4427")}, "not on loopback"},
+		"elsewhere":  {session.Config{Topic: topic, Sessions: 1, Target: address(t, "192.0.2.1:4427")}, "not a loopback address"},
+		"every host": {session.Config{Topic: topic, Sessions: 1, Target: address(t, "0.0.0.0:4427")}, "not a loopback address"},
 		"nobody":     {session.Config{Topic: topic, Sessions: 1, Patience: 50 * time.Millisecond, Target: address(t, "127.0.0.1:1")}, "before the first session"},
 	} {
 		p, err := session.Fuzz(t.Context(), c.cfg)
