@@ -94,6 +94,23 @@ func TestWhatAPeerLostIsSentAgain(t *testing.T) {
 	})
 }
 
+// Digests have a pace: beyond a burst of 200, 20 a second are read from a link.
+func TestDigestsHaveAPace(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := open(t, "", atModern)
+		link := dialAs(t, p, "peer")
+		link.sync()
+		began := time.Now()
+		for nonce := range uint64(1000) {
+			link.digest(nonce+1, wire.UnnamedWanted)
+		}
+		link.sync()
+		if took := time.Since(began); took < 35*time.Second || took > 45*time.Second {
+			t.Errorf("1000 digests were read in %v, want 40 s", took)
+		}
+	})
+}
+
 // Many links of one origin that bring a head first do not keep a second origin from counting.
 func TestOneOriginDoesNotHideAnother(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
