@@ -7,9 +7,9 @@ import (
 	"github.com/hearsaynet/hearsay/replica/scuttlebutt/internal/esjson"
 )
 
-// apply takes verified updates, in their order, under one lock, and clears entries. It calls refused, outside
-// of the lock, with those that there is no room for; later ones of the same sources are not
-// taken either.
+// apply takes verified updates, in their order, under one lock, and clears entries. It
+// calls refused, outside of the lock, with those that there is no room for; later ones of
+// the same sources are not taken either.
 func (n *Node) apply(entries []*entry, refused func(*entry, error)) {
 	var full map[string]error
 	n.mu.Lock()
@@ -45,51 +45,73 @@ func (n *Node) apply(entries []*entry, refused func(*entry, error)) {
 	}
 }
 
+// placed is where an update belongs, and what the node holds with it.
+type placed struct {
+	key      string
+	keep     bool
+	gone     *entry // in whose place
+	unusable error
+	size     int
+	live     int
+	bytes    int64
+}
+
+// placeLocked returns where e belongs. The error wraps ErrFull.
+func (n *Node) placeLocked(e *entry) (p placed, err error) {
+	p.size, p.live, p.bytes = n.size, n.live, n.bytes
+	if _, met := n.clock[e.source]; !met {
+		if p.size += len(esjson.AppendString(nil, e.source)) + clockEntry; p.size > maxClock {
+			err = fmt.Errorf("%w: the clock holds %d sources", ErrFull, len(n.clock))
+		}
+	}
+	if p.key, p.keep, p.gone, p.unusable = n.model.place(e); p.unusable != nil || !p.keep {
+		return p, err
+	}
+	p.live, p.bytes = p.live+1, p.bytes+int64(len(e.line))
+	if p.gone != nil {
+		p.live, p.bytes = p.live-1, p.bytes-int64(len(p.gone.line))
+	}
+	if p.live > n.cfg.MaxUpdates || p.bytes > n.cfg.MaxBytes {
+		err = fmt.Errorf("%w: the history holds %d updates of %d bytes", ErrFull, n.live, n.bytes)
+	}
+	return p, err
+}
+
 // applyLocked takes one update: into the clock, the model and the history, or, with an
 // error that wraps ErrFull, into none of them.
 func (n *Node) applyLocked(e *entry) error {
-	latest, met := n.clock[e.source]
-	if latest >= e.ts {
+	if n.clock[e.source] >= e.ts {
 		n.stats.Old++
 		return nil
 	}
-	size := n.size
-	if !met {
-		if size += len(esjson.AppendString(nil, e.source)) + clockEntry; size > maxClock {
-			return fmt.Errorf("%w: the clock holds %d sources", ErrFull, len(n.clock))
-		}
+	p, err := n.placeLocked(e)
+	if err == nil {
+		n.putLocked(e, p)
 	}
-	key, keep, gone, err := n.model.place(e)
-	live, bytes := n.live, n.bytes
-	if err == nil && keep {
-		live, bytes = live+1, bytes+int64(len(e.line))
-		if gone != nil {
-			live, bytes = live-1, bytes-int64(len(gone.line))
-		}
-		if live > n.cfg.MaxUpdates || bytes > n.cfg.MaxBytes {
-			return fmt.Errorf("%w: the history holds %d updates of %d bytes", ErrFull, n.live, n.bytes)
-		}
-	}
-	n.clock[e.source], n.size, n.newest = e.ts, size, max(n.newest, e.ts)
+	return err
+}
+
+// putLocked puts e in its place.
+func (n *Node) putLocked(e *entry, p placed) {
+	n.clock[e.source], n.size, n.newest = e.ts, p.size, max(n.newest, e.ts)
 	switch {
-	case err != nil:
+	case p.unusable != nil:
 		n.stats.Unusable++
-		return nil
-	case !keep:
+		return
+	case !p.keep:
 		n.stats.Superseded++
-		return nil
+		return
 	}
-	n.model.put(key, e)
+	n.model.put(p.key, e)
 	n.stats.Applied++
-	n.live, n.bytes = live, bytes
-	if gone != nil {
-		gone.gone = true
+	n.live, n.bytes = p.live, p.bytes
+	if p.gone != nil {
+		p.gone.gone = true
 	}
 	n.seq++
 	e.seq = n.seq
 	n.updates = append(n.updates, e)
 	n.compactLocked()
-	return nil
 }
 
 // compactLocked forgets the replaced updates once they are most of the history.

@@ -57,6 +57,9 @@ func (s *seats) leave(host string) {
 // Serve has a session with each peer that connects to ln, which it closes, until ctx ends.
 // cfg.Name is the peer's address where it is empty.
 func (n *Node) Serve(ctx context.Context, ln net.Listener, cfg SyncConfig) error {
+	if err := cfg.check(); err != nil {
+		return errors.Join(err, ln.Close())
+	}
 	var work sync.WaitGroup
 	defer work.Wait()
 	ctx, end := context.WithCancel(ctx)
@@ -96,6 +99,9 @@ func (n *Node) Serve(ctx context.Context, ln net.Listener, cfg SyncConfig) error
 // dials again, after a pause, whenever there is none. With cfg.NoTail it returns after
 // the first session that ends well.
 func (n *Node) Connect(ctx context.Context, addr string, cfg SyncConfig) error {
+	if err := cfg.check(); err != nil {
+		return err
+	}
 	cfg.Renew = !cfg.NoTail
 	pause := backoff.ExponentialBackOff{
 		InitialInterval: redialFirst, RandomizationFactor: 0.5, Multiplier: 2, MaxInterval: redialMost,

@@ -52,12 +52,13 @@ func (r *receiver) load(ctx context.Context, end func(), file io.Reader) (Loaded
 		return Loaded{}, err
 	}
 	l := Loaded{End: counted.n}
-	if err := r.line(rest); len(rest) > 0 && err != nil {
-		if ctx.Err() != nil {
-			return Loaded{}, ctx.Err()
+	if len(rest) > 0 {
+		if err := r.line(rest); malformed(err) {
+			l.Torn = len(rest)
+			l.End -= int64(len(rest))
+		} else if err != nil {
+			return Loaded{}, err
 		}
-		l.Torn = len(rest)
-		l.End -= int64(len(rest))
 	}
 	if err := r.flush(); err != nil {
 		return Loaded{}, err
@@ -114,6 +115,7 @@ func writeLines(b *bufio.Writer, entries []*entry) {
 // File keeps a node's history in a file, as it is applied.
 type File struct {
 	node *Node
+	id   uint64 // not 0
 	file *os.File
 	lock *flock.Flock
 	end  context.CancelFunc
@@ -136,7 +138,7 @@ func OpenFile(ctx context.Context, n *Node, path string) (*File, Loaded, error) 
 	if ok, err := lock.TryLock(); err != nil || !ok {
 		return nil, Loaded{}, fmt.Errorf("scuttlebutt: %s is in use: %w", path, errors.Join(err, os.ErrExist))
 	}
-	f := &File{node: n, lock: lock}
+	f := &File{node: n, id: n.files.Add(1), lock: lock}
 	loaded, err := f.open(ctx, path)
 	if err != nil {
 		return nil, loaded, errors.Join(fmt.Errorf("scuttlebutt: %s: %w", path, err), lock.Unlock())
@@ -212,15 +214,16 @@ func (f *File) journal(note func(*entry) error) {
 	f.node.journal = note
 }
 
-// note writes an own update that is about to be applied.
+// note writes an own update that is about to be applied, behind all that was applied
+// before: an earlier own one that stood behind it would be old when the file is loaded.
 func (f *File) note(e *entry) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if f.err != nil {
-		return f.err
+	if _, err := f.appendLocked(); err != nil {
+		return err
 	}
 	writeLines(f.w, []*entry{e})
-	e.noted = true
+	e.noted = f.id
 	f.err = f.w.Flush()
 	return f.err
 }
@@ -245,13 +248,17 @@ func (f *File) follow(ctx context.Context) {
 func (f *File) append() (<-chan struct{}, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	return f.appendLocked()
+}
+
+func (f *File) appendLocked() (<-chan struct{}, error) {
 	for f.err == nil {
 		entries, last, changed := f.node.after(f.written)
 		if len(entries) == 0 {
 			f.written = last
 			return changed, nil
 		}
-		writeLines(f.w, slices.DeleteFunc(entries, func(e *entry) bool { return e.noted || f.held != 0 && e.from == f.held }))
+		writeLines(f.w, slices.DeleteFunc(entries, func(e *entry) bool { return e.noted == f.id || f.held != 0 && e.from == f.held }))
 		if f.err = f.w.Flush(); f.err == nil {
 			f.written = last
 		}

@@ -3,6 +3,7 @@ package scuttlebutt
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -193,4 +194,80 @@ func TestLocalUpdateAt(t *testing.T) {
 	if _, err := m.LocalUpdateAt(t.Context(), []byte(`["k",1]`), 1e300); !errors.Is(err, ErrFuture) {
 		t.Errorf("%v", err)
 	}
+}
+
+// TestFileOrder: updates of before the file was opened are in it before later ones, which
+// would hide them when it is loaded.
+func TestFileOrder(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "history")
+	line := `[["k",1],5,"S"]` + "\n"
+	if err := os.WriteFile(path, []byte(line), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	a := newModel(t, "A")
+	for i := range 3 * batch {
+		set(t, a, fmt.Sprint(i), `1`)
+	}
+	f, _ := open(t, a, path)
+	set(t, a, "last", `1`)
+	if err := f.Close(); err != nil {
+		t.Fatal(err)
+	}
+	text, _ := os.ReadFile(path)
+	if l := bytes.Count(text, []byte("\n")); l != 3*batch+2 {
+		t.Errorf("%d lines", l)
+	}
+	b := newModel(t, "B")
+	f, _ = open(t, b, path)
+	f.Close()
+	if state(b) != state(a) {
+		t.Errorf("%d updates were loaded; want %d", b.Stats().Updates, a.Stats().Updates)
+	}
+}
+
+// TestFileFull: an own update that there is no room for is not in the file either, and
+// comes back from nowhere.
+func TestFileFull(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "history")
+	a, err := NewModel(Config{ID: "A", MaxUpdates: 2})
+	if err != nil {
+		t.Fatal(err)
+	}
+	f, _ := open(t, a, path)
+	set(t, a, "k", `1`)
+	set(t, a, "l", `1`)
+	if _, err := a.Set(t.Context(), "m", []byte(`1`)); !errors.Is(err, ErrFull) {
+		t.Errorf("Set = %v", err)
+	}
+	set(t, a, "l", `2`)
+	if err := f.Close(); err != nil {
+		t.Fatal(err)
+	}
+	b := newModel(t, "B")
+	f, _ = open(t, b, path)
+	f.Close()
+	want(t, b, "k=1 l=2")
+}
+
+// TestFileNext: what one file holds is not missing in the next one.
+func TestFileNext(t *testing.T) {
+	dir := t.TempDir()
+	a := newModel(t, "A")
+	f, _ := open(t, a, filepath.Join(dir, "1"))
+	set(t, a, "k", `1`)
+	if err := f.Close(); err != nil {
+		t.Fatal(err)
+	}
+	next := filepath.Join(dir, "2")
+	if err := os.WriteFile(next, []byte(`[["l",1],5,"S"]`+"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	f, _ = open(t, a, next)
+	if err := f.Close(); err != nil {
+		t.Fatal(err)
+	}
+	b := newModel(t, "B")
+	f, _ = open(t, b, next)
+	f.Close()
+	want(t, b, "k=1 l=1")
 }

@@ -206,6 +206,7 @@ func TestSignatureSpelling(t *testing.T) {
 	for text, want := range map[string]string{
 		"YQ==Yg==": "a", "YQ=Yg==": "a", "Y-_/": "\x63\xef\xff", "YQ": "a", "Y Q\n==": "a", "Y*Q==": "a", "Y": "",
 		"YWI=YWI=": "ab", "=YQ==": "", "YWJ": "ab", "YWIé=": "ab",
+		"Y\u0141": "`", "\u012b\u0141": "\xf8", "YQ\u013dYg": "a", "YQ\u2028😀Yg": "a",
 	} {
 		if got := string(decodeSignature(text)); got != want {
 			t.Errorf("%q decodes to %q; want %q", text, got, want)
@@ -271,4 +272,36 @@ func TestKeyDir(t *testing.T) {
 	}
 	lookup("rsa2048", nil)
 	lookup("rsa1024", os.ErrNotExist)
+}
+
+// TestKeyDirLinks: a link leads to a key as it is now, and what is no file is not read.
+func TestKeyDirLinks(t *testing.T) {
+	dir := t.TempDir()
+	v := golden(t)
+	for _, name := range []string{"rsa1024", "rsa2048"} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(v.Keys[name].Public), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.Symlink("rsa1024", filepath.Join(dir, "key.pem")); err != nil {
+		t.Skip(err)
+	}
+	d, err := OpenInsecureKeyDir(dir, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := d.LookupInsecure(t.Context(), v.Keys["rsa1024"].ID); err != nil {
+		t.Error(err)
+	}
+	// As a directory of mounted secrets changes: the link stays, and what it leads to is
+	// another file.
+	if err := os.Rename(filepath.Join(dir, "rsa2048"), filepath.Join(dir, "rsa1024")); err != nil {
+		t.Fatal(err)
+	}
+	d.mu.Lock()
+	d.looked = time.Time{}
+	d.mu.Unlock()
+	if _, err := d.LookupInsecure(t.Context(), v.Keys["rsa2048"].ID); err != nil {
+		t.Error(err)
+	}
 }

@@ -109,9 +109,12 @@ func (d *InsecureKeyDir) read(files map[string]keyFile) (err error) {
 	there := make(map[string]bool)
 	for _, entry := range entries {
 		name := entry.Name()
-		info, e := entry.Info()
+		if !strings.HasSuffix(name, ".pem") {
+			continue
+		}
+		info, e := root.Stat(name) // of what a link leads to
 		switch {
-		case !strings.HasSuffix(name, ".pem") || e == nil && info.IsDir():
+		case e == nil && !info.Mode().IsRegular():
 			continue
 		case e != nil:
 			err = errors.Join(err, fmt.Errorf("scuttlebutt: keys: %w", e))

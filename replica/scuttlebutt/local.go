@@ -1,6 +1,7 @@
 package scuttlebutt
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -35,13 +36,16 @@ func (n *Node) local(ctx context.Context, change json.RawMessage, timestamp func
 		if err != nil {
 			return Update{}, err
 		}
+		if err := n.fits(e); err != nil {
+			return Update{}, err
+		}
 		if n.journal != nil {
 			if err := n.journal(e); err != nil {
 				return Update{}, err
 			}
 		}
-		if done, err := n.applyOwn(e); done || err != nil {
-			return e.update(), err
+		if n.applyOwn(e) {
+			return e.update(), nil
 		}
 	}
 }
@@ -90,21 +94,25 @@ func behind(ts float64) float64 { return math.Nextafter(ts, math.Inf(1)) }
 
 func millis(t time.Time) float64 { return float64(t.UnixMilli()) }
 
-// applyOwn applies e unless a peer has brought an own update as late meanwhile.
-func (n *Node) applyOwn(e *entry) (done bool, err error) {
+// fits says whether e can be applied: what has been written to a file has to be.
+func (n *Node) fits(e *entry) error {
+	n.mu.RLock()
+	defer n.mu.RUnlock()
+	p, err := n.placeLocked(e)
+	return cmp.Or(err, p.unusable)
+}
+
+// applyOwn applies e, which fits or has done so a moment ago, unless a peer has brought an
+// own update as late meanwhile.
+func (n *Node) applyOwn(e *entry) (done bool) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	if n.clock[n.id] >= e.ts {
-		return false, nil
+		return false
 	}
-	unusable := n.stats.Unusable
-	if err := n.applyLocked(e); err != nil {
-		return false, err
-	}
-	if n.stats.Unusable != unusable {
-		return false, ErrUnusable
-	}
+	p, _ := n.placeLocked(e)
+	n.putLocked(e, p)
 	close(n.changed)
 	n.changed = make(chan struct{})
-	return true, nil
+	return true
 }

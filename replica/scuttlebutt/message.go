@@ -51,7 +51,7 @@ type entry struct {
 	ts     float64
 	source string
 	from   uint64 // the session that it came by; 0 is none
-	noted  bool   // File has it already
+	noted  uint64 // the File that has it already; 0 is none
 	seq    uint64 // its place in Node.updates, from 1
 	gone   bool   // replaced by a later one
 }
@@ -118,6 +118,9 @@ func parseUpdate(line []byte, names map[string]string) (*entry, error) {
 	canonical, err := esjson.Canonical(nil, line)
 	if err != nil {
 		return nil, err
+	}
+	if len(canonical) > MaxLine {
+		return nil, errLong // 1e20 is 21 digits: nobody would take it from us
 	}
 	var room [4][]byte
 	parts, err := esjson.Elements(room[:0], canonical, len(room))

@@ -85,6 +85,7 @@ type Node struct {
 	self  []byte // id as it stands in JSON
 
 	sessions atomic.Uint64 // ids given out
+	files    atomic.Uint64 // ids given out
 
 	localMu sync.Mutex         // held while an own update is made; guards journal
 	journal func(*entry) error // what keeps own updates before anybody gets them, or nil
@@ -121,8 +122,10 @@ func (n *Node) init(cfg Config, m model) error {
 	case cfg.ID == "":
 		cfg.ID = randomID()
 	}
-	if cfg.ID == proto || cfg.ID == "" || len(cfg.ID) > MaxSource {
-		return fmt.Errorf("scuttlebutt: the id %.20q is empty, reserved, or longer than %d bytes", cfg.ID, MaxSource)
+	n.self = esjson.AppendString(nil, cfg.ID)
+	n.id = esjson.Unquote(n.self)
+	if n.id == proto || n.id == "" || len(n.id) > MaxSource {
+		return fmt.Errorf("scuttlebutt: the id %.20q is empty, reserved, or longer than %d bytes", n.id, MaxSource)
 	}
 	if cfg.MaxSkew == 0 {
 		cfg.MaxSkew = DefaultMaxSkew
@@ -136,8 +139,7 @@ func (n *Node) init(cfg Config, m model) error {
 	if cfg.MaxSkew < 0 || cfg.MaxUpdates < 0 || cfg.MaxBytes < 0 {
 		return errors.New("scuttlebutt: a limit in Config is negative")
 	}
-	n.self = esjson.AppendString(nil, cfg.ID)
-	n.id, n.cfg, n.log, n.model = esjson.Unquote(n.self), cfg, cfg.Log, m
+	n.cfg, n.log, n.model = cfg, cfg.Log, m
 	if n.log == nil {
 		n.log = slog.New(slog.DiscardHandler)
 	}

@@ -43,6 +43,7 @@ type lane struct {
 
 type job struct {
 	e       *entry
+	size    int // of the line as it came, in bytes
 	state   jobState
 	err     error
 	early   bool
@@ -103,10 +104,10 @@ func (p *pipeline) submit(e *entry) error {
 		l = &lane{}
 		p.lanes[e.source] = l
 	}
-	j := &job{e: e, early: !p.synced}
+	j := &job{e: e, size: len(e.line), early: !p.synced}
 	l.queue = append(l.queue, j)
 	p.count++
-	p.bytes += len(e.line)
+	p.bytes += j.size
 	if j.early {
 		p.early++
 	}
@@ -240,7 +241,7 @@ func (p *pipeline) dropLocked(source string) {
 
 func (p *pipeline) forgetLocked(j *job) {
 	p.count--
-	p.bytes -= len(j.e.line)
+	p.bytes -= j.size
 	if j.early {
 		p.early--
 	}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/base64"
 	"fmt"
-	"strings"
 
 	"github.com/hearsaynet/hearsay/replica/scuttlebutt/internal/esjson"
 	"github.com/hearsaynet/hearsay/verify"
@@ -26,24 +25,31 @@ type Security interface {
 func encodeSignature(sig []byte) string { return base64.StdEncoding.EncodeToString(sig) }
 
 // decodeSignature reads base64 as Node.js does, so that both take the same signatures: in
-// either alphabet, up to the first =, without whatever else is in between.
+// either alphabet, up to the first =, without whatever else is in between. Of a character
+// it looks at the low byte of each UTF-16 code unit, so that \u0141 is an A.
 func decodeSignature(text string) []byte {
-	text, _, _ = strings.Cut(text, "=")
-	text = strings.Map(func(r rune) rune {
-		switch {
-		case r == '-':
-			return '+'
-		case r == '_':
-			return '/'
-		case 'A' <= r && r <= 'Z', 'a' <= r && r <= 'z', '0' <= r && r <= '9', r == '+', r == '/':
-			return r
+	units := make([]byte, 0, len(text))
+	for _, r := range esjson.CodeUnits(text) {
+		switch c := byte(r); {
+		case c == '=':
+			return decodeUnits(units)
+		case c == '-':
+			units = append(units, '+')
+		case c == '_':
+			units = append(units, '/')
+		case 'A' <= c && c <= 'Z', 'a' <= c && c <= 'z', '0' <= c && c <= '9', c == '+', c == '/':
+			units = append(units, c)
 		}
-		return -1
-	}, text)
-	if len(text)%4 == 1 {
-		text = text[:len(text)-1]
 	}
-	sig, _ := base64.RawStdEncoding.DecodeString(text) // there is nothing left to refuse
+	return decodeUnits(units)
+}
+
+// decodeUnits decodes characters of the alphabet; a single one at the end says nothing.
+func decodeUnits(units []byte) []byte {
+	if len(units)%4 == 1 {
+		units = units[:len(units)-1]
+	}
+	sig, _ := base64.RawStdEncoding.DecodeString(string(units)) // there is nothing left to refuse
 	return sig
 }
 
@@ -65,6 +71,9 @@ func (n *Node) judge(ctx context.Context, e *entry) (v verify.Verdict, err error
 	case verify.Accept:
 		if spelled := encodeSignature(sig); string(e.sig) != `"`+spelled+`"` {
 			e.sign(spelled)
+		}
+		if len(e.line) > MaxLine {
+			return verify.Reject, fmt.Errorf("%w: %w", ErrUnverified, errLong)
 		}
 		return v, nil
 	case verify.Reject:

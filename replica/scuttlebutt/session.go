@@ -94,6 +94,7 @@ type session struct {
 	gotSync bool
 	peer    Clock // what the peer is known to have
 	renew   *time.Timer
+	renewAt time.Time
 
 	finished bool        // we have nothing more to say
 	done     *time.Timer // for how long the peer may take to say the same
@@ -177,8 +178,10 @@ func (s *session) read(ctx context.Context, r *receiver) error {
 		return cmp.Or(context.Cause(ctx), err)
 	}
 	if len(rest) > 0 {
-		if err := r.line(rest); err != nil && ctx.Err() == nil { // a peer that was cut off in the middle
+		if err := r.line(rest); malformed(err) { // a peer that was cut off in the middle
 			return fmt.Errorf("scuttlebutt: the last line is cut off: %w", io.ErrUnexpectedEOF)
+		} else if err != nil {
+			return atLine(lines.lines+1, err)
 		}
 		if err := r.flush(); err != nil {
 			return err
@@ -213,11 +216,17 @@ func (r *receiver) all(lines *lineReader) (rest []byte, err error) {
 
 // atLine says where err happened, and whose fault it is.
 func atLine(line int, err error) error {
-	_, syntax := errors.AsType[*esjson.SyntaxError](err)
-	if _, bad := errors.AsType[badLine](err); bad || syntax {
+	if malformed(err) {
 		return fmt.Errorf("%w %d: %w", ErrMalformed, line, err)
 	}
 	return fmt.Errorf("scuttlebutt: line %d: %w", line, err)
+}
+
+// malformed says whether err is about a line and not about what it says.
+func malformed(err error) bool {
+	_, syntax := errors.AsType[*esjson.SyntaxError](err)
+	_, bad := errors.AsType[badLine](err)
+	return syntax || bad
 }
 
 // linger lets the writer finish when the peer has only ended its own side.
@@ -274,9 +283,16 @@ func (s *session) has(e *entry) {
 func (s *session) renewIn(after time.Duration) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.renew == nil {
-		s.renew = time.AfterFunc(max(after, renewAfter), func() { s.end(ErrRenew) })
+	after = max(after, renewAfter)
+	at := time.Now().Add(after)
+	if s.renew != nil {
+		if !at.Before(s.renewAt) {
+			return
+		}
+		s.renew.Stop()
 	}
+	s.renewAt = at
+	s.renew = time.AfterFunc(after, func() { s.end(ErrRenew) })
 }
 
 // watch does what waits for the peer's SYNC.

@@ -241,10 +241,11 @@ func Compare(a, b string) int {
 	if a == "" || b == "" || a[0] < 0xed || b[0] < 0xed {
 		return strings.Compare(a, b)
 	}
-	return slices.Compare(codeUnits(a), codeUnits(b))
+	return slices.Compare(CodeUnits(a), CodeUnits(b))
 }
 
-func codeUnits(s string) (u []uint16) {
+// CodeUnits returns the UTF-16 code units of s, which is WTF-8.
+func CodeUnits(s string) (u []uint16) {
 	for len(s) > 0 {
 		if r := surrogateAt(s); r != 0 {
 			u, s = append(u, uint16(r)), s[3:]
