@@ -39,6 +39,7 @@ func TestScript(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	withNPM(t)
 	testscript.Run(t, testscript.Params{
 		Dir:                 "testdata/script",
 		RequireExplicitExec: true,
@@ -46,6 +47,7 @@ func TestScript(t *testing.T) {
 		Setup: func(e *testscript.Env) error {
 			e.Setenv("KEYS", keyFiles)
 			e.Setenv("GORACE", os.Getenv("GORACE"))
+			e.Setenv("NODE_PATH", os.Getenv("NODE_PATH"))
 			e.Setenv("HOME", e.WorkDir)
 			e.Setenv("XDG_DATA_HOME", filepath.Join(e.WorkDir, "share"))
 			// The path of a Unix socket is short, a test's directory is not.
@@ -60,8 +62,11 @@ func TestScript(t *testing.T) {
 			return nil
 		},
 		Condition: func(cond string) (bool, error) {
-			if cond == "root" {
+			switch cond {
+			case "root":
 				return os.Getuid() == 0, nil
+			case "npm":
+				return npmModules() != "", nil
 			}
 			return false, fmt.Errorf("unknown condition %q", cond)
 		},
