@@ -14,8 +14,4 @@ const (
 	// effect within a second, the look itself included
 	// (about 5 µs a file; BenchmarkLook).
 	pollInterval = 300 * time.Millisecond
-
-	// settled is the age from which a file's time tells that it has not changed
-	// since. File systems keep times in steps of up to 2 s (FAT).
-	settled = 2 * time.Second
 )

@@ -8,26 +8,17 @@ import (
 	"os"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/hearsaynet/hearsay/keys"
+	"github.com/hearsaynet/hearsay/keys/internal/watch"
 )
 
 // file is what one look found under a name.
 type file struct {
-	info     fs.FileInfo
-	read     time.Time        // before its content was read
+	watch.Version
 	keys     []keys.PublicKey // whom it admits
 	problems []*Problem       // what is wrong with it
 	failed   error            // of the file system: keys are what was read before
-}
-
-// stillHolds reports whether a file with this info now has the content that f was
-// read from.
-func (f file) stillHolds(now fs.FileInfo) bool {
-	return f.info != nil && f.failed == nil && os.SameFile(f.info, now) &&
-		f.info.Size() == now.Size() && f.info.ModTime().Equal(now.ModTime()) && f.info.Mode() == now.Mode() &&
-		f.read.Sub(now.ModTime()) > settled
 }
 
 // look brings d up to date with the directory.
@@ -68,7 +59,7 @@ func scan(path string, before map[string]file) (map[string]file, error) {
 		case !holdsKeys(name) && (err != nil || !info.Mode().IsRegular()):
 		case err != nil:
 			files[name] = failure(name, before[name], err)
-		case before[name].stillHolds(info):
+		case before[name].Holds(info):
 			files[name] = before[name]
 		default:
 			files[name] = load(root, name, info, before[name])
@@ -92,7 +83,7 @@ func holdsKeys(name string) bool {
 }
 
 func load(root *os.Root, name string, info fs.FileInfo, before file) file {
-	f := file{info: info, read: time.Now()}
+	f := file{Version: before.Next(info)}
 	if !info.Mode().IsRegular() { // opening a pipe would block
 		f.problems = wrong(name, errors.New("not a regular file"))
 		return f

@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+	"testing/synctest"
 	"time"
 )
 
@@ -44,15 +45,37 @@ func TestScanReadsOnlyWhatMayHaveChanged(t *testing.T) {
 			put("")
 			first := look(nil)
 			second := look(first)
-			if reads := !second["x.pub"].read.Equal(first["x.pub"].read); reads != tt.reads {
+			if reads := !second["x.pub"].Read.Equal(first["x.pub"].Read); reads != tt.reads {
 				t.Errorf("read again: %t, want %t", reads, tt.reads)
 			}
 			put("larger")
-			if third := look(second); third["x.pub"].read.Equal(second["x.pub"].read) {
+			if third := look(second); third["x.pub"].Read.Equal(second["x.pub"].Read) {
 				t.Error("a file of another size is not read again")
 			}
 		})
 	}
+}
+
+// TestScanOfAFileFromTheFuture: it settles as well, by how long it has been like that.
+func TestScanOfAFileFromTheFuture(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) { // whose clock stands before all files'
+		path := t.TempDir()
+		if err := os.WriteFile(filepath.Join(path, "x.pub"), nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		var before map[string]file
+		for i, reads := range []bool{true, true, true, true, false, false} {
+			files, err := scan(path, before)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := !files["x.pub"].Read.Equal(before["x.pub"].Read); got != reads {
+				t.Errorf("after %d s: read %t, want %t", i, got, reads)
+			}
+			before = files
+			time.Sleep(time.Second)
+		}
+	})
 }
 
 // BenchmarkLook is one look at files that have not changed.

@@ -21,15 +21,42 @@ const (
 	settled = 2 * time.Second
 )
 
+// Version is what tells of a file that was read whether it may have changed. The zero
+// Version was never read.
+type Version struct {
+	Read  time.Time // before its content was read
+	info  fs.FileInfo
+	since time.Time // it has been seen like that
+}
+
+// Next returns the version of a file with that info which is read now, after v was.
+func (v Version) Next(info fs.FileInfo) Version {
+	now := time.Now()
+	next := Version{Read: now, info: info, since: now}
+	if v.info != nil && same(v.info, info) {
+		next.since = v.since
+	}
+	return next
+}
+
+// Holds reports whether a file with that info now has the content that v was read with.
+// One whose time lies ahead of our clock settles as of when it was seen first.
+func (v Version) Holds(now fs.FileInfo) bool {
+	return v.info != nil && same(v.info, now) && (v.Read.Sub(now.ModTime()) > settled || v.Read.Sub(v.since) > settled)
+}
+
+func same(a, b fs.FileInfo) bool {
+	return os.SameFile(a, b) && a.Size() == b.Size() && a.ModTime().Equal(b.ModTime()) && a.Mode() == b.Mode()
+}
+
 // File is a file that is looked at. It is not safe for concurrent use.
 type File struct {
 	Path string
 	Max  int64 // bytes that it may have
 
 	seen fs.FileInfo // at the last look
-	read time.Time   // when the content was read last
+	was  Version     // that was read last
 	sum  [sha256.Size]byte
-	was  fs.FileInfo // before it was read last, nil before the first time
 }
 
 // Look returns the content, and changed false when it is what it was. A file that
@@ -44,27 +71,24 @@ func (f *File) Look() (text []byte, changed bool, err error) {
 	}
 	rests := f.seen != nil && same(f.seen, info)
 	f.seen = info
+	first := f.was.info == nil
 	switch {
-	case f.was != nil && !rests:
+	case !first && !rests:
 		return nil, false, ErrMoving
-	case f.was != nil && same(f.was, info) && f.read.Sub(info.ModTime()) > settled:
+	case f.was.Holds(info):
 		return nil, false, nil
 	}
-	now := time.Now()
+	version := f.was.Next(info)
 	if text, err = f.content(); err != nil {
 		return nil, false, err
 	}
 	sum := sha256.Sum256(text)
-	changed = f.was == nil || sum != f.sum
-	f.was, f.sum, f.read = info, sum, now
+	changed = first || sum != f.sum
+	f.was, f.sum = version, sum
 	if !changed {
 		return nil, false, nil
 	}
 	return text, true, nil
-}
-
-func same(a, b fs.FileInfo) bool {
-	return os.SameFile(a, b) && a.Size() == b.Size() && a.ModTime().Equal(b.ModTime()) && a.Mode() == b.Mode()
 }
 
 func (f *File) content() ([]byte, error) {

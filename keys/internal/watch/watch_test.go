@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+	"testing/synctest"
 	"time"
 )
 
@@ -50,11 +51,30 @@ func TestChangeIsTakenWhenItRests(t *testing.T) {
 
 func TestSameSizeAndTimeIsSeenWhileYoung(t *testing.T) {
 	f := &File{Path: filepath.Join(t.TempDir(), "f"), Max: 10}
-	put(t, f.Path, "one", -time.Hour) // dated in the future: never settled
+	put(t, f.Path, "one", -time.Hour) // dated in the future: not settled yet
 	wantLook(t, f, "one", true)
 	put(t, f.Path, "two", -time.Hour)
 	f.Look() // the stamp may have moved by a second
 	wantFinally(t, f, "two")
+}
+
+// TestFutureFileSettles: a file that is dated in the future is not read for ever.
+func TestFutureFileSettles(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) { // whose clock stands before all files'
+		f := &File{Path: filepath.Join(t.TempDir(), "f"), Max: 10}
+		if err := os.WriteFile(f.Path, []byte("one"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		wantLook(t, f, "one", true)
+		for i, reads := range []bool{true, true, true, false, false} {
+			time.Sleep(time.Second)
+			before := f.was.Read
+			wantLook(t, f, "", false)
+			if got := !f.was.Read.Equal(before); got != reads {
+				t.Errorf("after %d s: read %t, want %t", i+1, got, reads)
+			}
+		}
+	})
 }
 
 // wantFinally takes one of two looks.
