@@ -20,6 +20,7 @@ const (
 	fileKey     = "id_ed25519"
 	fileStore   = "store.db"
 	fileLock    = "lock"
+	fileTrust   = "trust.lock"
 	fileSocket  = "hearsay.sock"
 	dirTrusted  = "trusted"
 	configVer   = 1

@@ -51,6 +51,11 @@ const (
 	// maxReason bounds a reason that Status shows, in bytes.
 	maxReason = 500
 
+	// trustWait is how long Trust, Untrust and TrustBundle wait for another of them, which
+	// may have thousands of files to flush. They look every trustLook.
+	trustWait = time.Minute
+	trustLook = 10 * time.Millisecond
+
 	// exportChunk is how much of an export goes into one line on the socket, in bytes.
 	exportChunk = 48 << 10
 )

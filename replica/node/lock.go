@@ -1,6 +1,7 @@
 package node
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -27,6 +28,20 @@ func (d *dataDir) lock() (*flock.Flock, error) {
 	}
 	// Who holds it is for people only.
 	d.root.WriteFile(fileLock, []byte(strconv.Itoa(os.Getpid())+"\n"), privatePerm)
+	return l, nil
+}
+
+// lockTrust takes the lock under which the trusted keys and the remembered bundles are
+// changed, also while a node runs there.
+func (d *dataDir) lockTrust() (*flock.Flock, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), trustWait)
+	defer cancel()
+	l := flock.New(d.join(fileTrust), flock.SetPermissions(privatePerm))
+	if _, err := l.TryLockContext(ctx, trustLook); errors.Is(err, context.DeadlineExceeded) {
+		return nil, fmt.Errorf("node: %s: another process has been changing who is trusted for %v: wait for it, or end it", d.path, trustWait)
+	} else if err != nil {
+		return nil, fmt.Errorf("node: lock %s: %w", d.join(fileTrust), err)
+	}
 	return l, nil
 }
 

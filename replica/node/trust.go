@@ -35,6 +35,7 @@ func Untrust(path string, id keys.NodeID) error {
 	})
 }
 
+// withTrusted calls f while no other process changes who is trusted.
 func withTrusted(path string, open func(string) (*dataDir, error), f func(*dir.Dir) error) error {
 	return withDirTrusted(path, open, func(_ *dataDir, trusted *dir.Dir) error { return f(trusted) })
 }
@@ -49,6 +50,11 @@ func withDirTrusted(path string, open func(string) (*dataDir, error), f func(*da
 		return err
 	}
 	defer d.close()
+	lock, err := d.lockTrust()
+	if err != nil {
+		return err
+	}
+	defer lock.Unlock()
 	trusted, err := dir.Open(d.join(dirTrusted), nil)
 	if err != nil {
 		return fmt.Errorf("node: trusted keys: %w", err)
