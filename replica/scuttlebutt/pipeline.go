@@ -96,7 +96,8 @@ func (p *pipeline) submit(e *entry) error {
 	if err := context.Cause(p.ctx); err != nil {
 		return err
 	}
-	if p.muted[e.source] {
+	if p.muted[e.source] { // while it waited
+		p.r.node.count(func(s *Stats) *uint64 { return &s.Muted })
 		return nil
 	}
 	l := p.lanes[e.source]
