@@ -28,9 +28,10 @@ var docTools = regexp.MustCompile(`(?:^|[|;&(])\s*(ssh-keygen|ssh-agent|ssh-add|
 const docEnv = ".session-env"
 
 // TestDocuments runs the console sessions of README.md and docs/*.md: each document in a
-// directory of its own, each command in order, each output compared. What a command exports
-// the next ones have. up, relay and keyserver run on, each as in a terminal of its own; "# ^C
-// in the terminal of hearsay up --data ada" stops the newest that starts like that.
+// directory of its own, with the files that it shows, each command in order, each output
+// compared. What a command exports the next ones have. What staysRunning matches runs on,
+// each as in a terminal of its own; "# ^C in the terminal of hearsay up --data ada" stops
+// the newest that starts like that.
 func TestDocuments(t *testing.T) {
 	docs, err := filepath.Glob("../../docs/*.md")
 	if err != nil {
@@ -44,6 +45,16 @@ func TestDocuments(t *testing.T) {
 			}
 			s := &session{t: t, dir: t.TempDir(), real: make(map[string]string)}
 			t.Cleanup(s.stopAgent)
+			for _, file := range docFiles.FindAllStringSubmatch(string(text), -1) {
+				if err := os.WriteFile(filepath.Join(s.dir, file[1]), []byte(file[2]), 0o600); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if filepath.Base(doc) == "from-scuttlebutt.md" {
+				if withNPM(t); npmModules() == "" {
+					t.Skip("scuttlebutt of npm is not installed: npm install --prefix ~/.cache/hearsay-npm scuttlebutt@5.6.15")
+				}
+			}
 			for _, step := range consoleSteps(string(text)) {
 				s.run(step)
 			}
@@ -53,6 +64,9 @@ func TestDocuments(t *testing.T) {
 		})
 	}
 }
+
+// docFiles are blocks of code with the name of a file, which are put into it.
+var docFiles = regexp.MustCompile("(?s)```js ([\\w.]+)\n(.*?)```")
 
 // step is a command and what it prints.
 type step struct{ command, output string }
@@ -85,7 +99,7 @@ type process struct {
 }
 
 var (
-	staysRunning = regexp.MustCompile(`^hearsay (up|relay|keyserver|mallory --listen) `)
+	staysRunning = regexp.MustCompile(`^(?:hearsay (up|relay|keyserver|bridge|mallory --listen)|node \w+\.js) `)
 	stopped      = regexp.MustCompile(`^# \^C in the terminal of (.+)`)
 )
 
@@ -169,8 +183,8 @@ func (s *session) stop(command string) {
 	s.t.Fatalf("nothing runs that was started by %q", command)
 }
 
-// joinable is in what a node or a key server prints when it is ready.
-var joinable = regexp.MustCompile(`(?:--peer Qm\w+@|(?m:^)http://)(127\.0\.0\.1:\d+)\s`)
+// joinable is in what a node, a key server or a bridge prints when it is ready.
+var joinable = regexp.MustCompile(`(?:--peer Qm\w+@|(?m:^)(?:http|tcp)://)(127\.0\.0\.1:\d+)\s`)
 
 // background starts a node and waits for the line that joins it, or a key server and waits
 // for its URL. stop interrupts it, as ^C
