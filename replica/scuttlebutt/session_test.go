@@ -4,7 +4,9 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"strings"
 	"testing"
+	"time"
 )
 
 func TestExchange(t *testing.T) {
@@ -86,6 +88,57 @@ func TestPeer(t *testing.T) {
 func number(f float64) string {
 	text, _ := Marshal(f)
 	return string(text)
+}
+
+// TestKnownIsNotSentBack: a peer has what it sends, also when we had it before.
+func TestKnownIsNotSentBack(t *testing.T) {
+	m := newModel(t, "A")
+	if _, err := m.Load(t.Context(), strings.NewReader(`[["k",1],5,"S"]`+"\n"+`[["l",1],5,"T"]`+"\n")); err != nil {
+		t.Fatal(err)
+	}
+	p := played(t, &m.Node, SyncConfig{})
+	p.line()
+	p.send(`[["k",1],5,"S"]`, `{"id":"B","clock":{}}`)
+	p.want(`[["l",1],5,"T"]`, `"SYNC"`)
+	p.end()
+}
+
+// TestRoom: what is replaced gives its room back.
+func TestRoom(t *testing.T) {
+	m, err := NewModel(Config{ID: "A", MaxUpdates: 2, MaxBytes: 100})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range 20 {
+		set(t, m, "k", number(float64(i)))
+		set(t, m, "l", `"x"`)
+	}
+	var bytes int64
+	for _, u := range m.History(nil) {
+		bytes += int64(len(u.Line()))
+	}
+	if s := m.Stats(); s.Bytes != bytes || s.Updates != 2 {
+		t.Errorf("%+v; want %d bytes", s, bytes)
+	}
+	for key, value := range map[string]string{"m": `1`, "l": `"` + strings.Repeat("x", 100) + `"`} {
+		if _, err := m.Set(t.Context(), key, []byte(value)); !errors.Is(err, ErrFull) {
+			t.Errorf("%s: %v", key, err)
+		}
+	}
+	want(t, m, `k=19 l="x"`)
+}
+
+// TestTimestamps: many updates of one moment do not run ahead of the clock.
+func TestTimestamps(t *testing.T) {
+	m := newModel(t, "A")
+	now := time.UnixMilli(1795217819806)
+	m.now = func() time.Time { return now }
+	for i := range 1000 {
+		set(t, m, "k", number(float64(i)))
+	}
+	if c := m.Clock()["A"]; c >= 1795217819807 || state(m) != "k=999" {
+		t.Errorf("%v; %s", c, state(m))
+	}
 }
 
 func TestSendOnly(t *testing.T) {
