@@ -174,6 +174,9 @@ func (s *session) read(ctx context.Context, r *receiver) error {
 	}
 	lines := newLineReader(s.conn, first, s.cfg.StallTimeout)
 	rest, err := r.all(lines)
+	if malformed(err) && r.pipe != nil {
+		err = errors.Join(err, r.pipe.drain(false))
+	}
 	if err != nil {
 		return cmp.Or(context.Cause(ctx), err)
 	}
@@ -198,7 +201,7 @@ func (r *receiver) all(lines *lineReader) (rest []byte, err error) {
 	for {
 		for line, ok := lines.buffered(); ok; line, ok = lines.buffered() {
 			if err := r.line(line); err != nil {
-				return nil, atLine(lines.lines, err)
+				return nil, errors.Join(atLine(lines.lines, err), r.flush())
 			}
 		}
 		if err := r.flush(); err != nil {

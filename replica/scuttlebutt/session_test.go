@@ -98,7 +98,7 @@ func TestKnownIsNotSentBack(t *testing.T) {
 	}
 	p := played(t, &m.Node, SyncConfig{})
 	p.line()
-	p.send(`[["k",1],5,"S"]`, `{"id":"B","clock":{}}`)
+	p.send(`[["k",1],5,"S"]`, `{"id":"B","clock":{"S":1}}`)
 	p.want(`[["l",1],5,"T"]`, `"SYNC"`)
 	p.end()
 }

@@ -110,6 +110,19 @@ func TestRenewSoonest(t *testing.T) {
 	})
 }
 
+// TestBeforeMalformed: what comes before a malformed line is taken, or a history that has
+// one would never get up to it.
+func TestBeforeMalformed(t *testing.T) {
+	for name, m := range map[string]*Model{"plain": newModel(t, "A"), "signed": accepting(t)} {
+		p := played(t, &m.Node, SyncConfig{})
+		p.send(signed("k", 1, "S"), signed("l", 2, "S"), signed("m", 1, "T"), "nonsense")
+		if err := <-p.done; !errors.Is(err, ErrMalformed) || !strings.Contains(err.Error(), "line 4") {
+			t.Errorf("%s: %v", name, err)
+		}
+		want(t, m, "k=1 l=1 m=1")
+	}
+}
+
 // TestLongID: an id is measured as it stands in updates.
 func TestLongID(t *testing.T) {
 	if m, err := NewModel(Config{ID: strings.Repeat("\xff", MaxSource/2)}); err == nil {
