@@ -127,7 +127,7 @@ func TestMatrixOfSSHKeygen(t *testing.T) {
 				}
 				s.run("ssh-keygen", args...)
 				if bytes.Contains(s.read(name), []byte("DEK-Info")) {
-					if k, err := sign.Parse(s.read(name), nil); !errors.Is(err, sign.ErrMalformed) || !strings.Contains(err.Error(), "ssh-keygen -p") {
+					if k, err := sign.Parse(s.read(name), nil); !errors.Is(err, sign.ErrEncryption) || !strings.Contains(err.Error(), "ssh-keygen -p") {
 						t.Errorf("%s: %v, %v; want a hint how to convert it", name, k, err)
 					}
 					s.run("ssh-keygen", "-q", "-p", "-P", pass, "-N", pass, "-a", "2", "-f", name) // the hint
@@ -203,7 +203,7 @@ func TestMatrixOfOpenSSL(t *testing.T) {
 			s.run("openssl", "rsa", "-in", kind, "-traditional", "-out", kind+".pkcs1")
 			s.reads(kind+".pkcs1", "", want)
 			s.run("openssl", "rsa", "-in", kind, "-traditional", "-aes256", "-passout", pass, "-out", kind+".dek")
-			if k, err := sign.Parse(s.read(kind+".dek"), nil); !errors.Is(err, sign.ErrMalformed) || !strings.Contains(err.Error(), "ssh-keygen -p") {
+			if k, err := sign.Parse(s.read(kind+".dek"), nil); !errors.Is(err, sign.ErrEncryption) || !strings.Contains(err.Error(), "ssh-keygen -p") {
 				t.Errorf("%s.dek: %v, %v; want a hint how to convert it", kind, k, err)
 			}
 			s.run("openssl", "rsa", "-in", kind, "-RSAPublicKey_out", "-out", kind+".rsapublic")
@@ -223,7 +223,7 @@ func TestMatrixOfOpenSSL(t *testing.T) {
 				t.Logf("this openssl has no %q", how)
 				continue
 			}
-			if k, err := sign.Parse(s.read(name), nil); !errors.Is(err, sign.ErrMalformed) || !strings.Contains(err.Error(), "openssl pkcs8 -topk8") {
+			if k, err := sign.Parse(s.read(name), nil); !errors.Is(err, sign.ErrEncryption) || !strings.Contains(err.Error(), "openssl pkcs8 -topk8") {
 				t.Errorf("%s: %v, %v; want a hint how to convert it", name, k, err)
 			}
 			s.run("openssl", "pkcs8", "-topk8", "-in", name, "-passin", pass, "-passout", pass, "-out", name+".new") // the hint

@@ -42,6 +42,9 @@ func ParseAuthorizedKey(text []byte) (k PublicKey, comment string, err error) {
 
 // onlyLine returns the one line of text that is neither empty nor a comment.
 func onlyLine(text []byte) (string, error) {
+	if err := checkMark(text); err != nil {
+		return "", err
+	}
 	line := ""
 	for l := range strings.Lines(string(text)) {
 		l = strings.TrimSpace(l)

@@ -8,6 +8,20 @@ import (
 	"strings"
 )
 
+// ErrByteOrderMark is wrapped, beside ErrMalformed, by the error for a text that starts
+// with one, as some editors and shells put it in front of UTF-8 and UTF-16. OpenSSH does
+// not read such a file either.
+var ErrByteOrderMark = errors.New("it starts with a byte order mark: save it as UTF-8 without one")
+
+func checkMark[T string | []byte](text T) error {
+	for _, mark := range []string{"\xef\xbb\xbf", "\xff\xfe", "\xfe\xff"} {
+		if len(text) >= len(mark) && string(text[:len(mark)]) == mark {
+			return fmt.Errorf("%w: %w", ErrMalformed, ErrByteOrderMark)
+		}
+	}
+	return nil
+}
+
 const pemBegin = "-----BEGIN "
 
 // ParsePublicFile reads a public key file of at most MaxFileSize bytes that holds
@@ -26,6 +40,9 @@ func ParsePublicFile(file []byte) (k PublicKey, comment string, err error) {
 }
 
 func parsePublicFile(file []byte) (PublicKey, string, error) {
+	if err := checkMark(file); err != nil {
+		return PublicKey{}, "", err
+	}
 	switch {
 	case len(file) > MaxFileSize:
 		return PublicKey{}, "", fmt.Errorf("%w: larger than %d bytes", ErrMalformed, MaxFileSize)

@@ -53,6 +53,29 @@ func TestParsePublicFile(t *testing.T) {
 }
 
 // TestPublicFileRefuses names what is refused, and what the error must say to help.
+// TestByteOrderMark: a file that starts with one is refused as such, in every format.
+func TestByteOrderMark(t *testing.T) {
+	signer := "ada " + recorded(t, "ed25519").String()
+	texts := map[string][]byte{"": nil, "allowed_signers": []byte(signer), "# comment": []byte("# ed25519\n" + signer)}
+	for _, name := range []string{"ed25519.pub", "ed25519_public", "ed25519_rfc4716", "ed25519"} {
+		texts[name] = readFile(t, shared, name)
+	}
+	for _, mark := range []string{"\xef\xbb\xbf", "\xff\xfe", "\xfe\xff"} {
+		for name, text := range texts {
+			k, _, err := keys.ParsePublicFile(append([]byte(mark), text...))
+			if !errors.Is(err, keys.ErrByteOrderMark) || !errors.Is(err, keys.ErrMalformed) || !k.IsZero() {
+				t.Errorf("%x and %q: %v, %v; want ErrByteOrderMark", mark, name, k, err)
+			}
+		}
+		if k, _, err := keys.ParseAuthorizedKey(append([]byte(mark), texts["ed25519.pub"]...)); !errors.Is(err, keys.ErrByteOrderMark) {
+			t.Errorf("%x: ParseAuthorizedKey = %v, %v; want ErrByteOrderMark", mark, k, err)
+		}
+		if l, err := keys.ParseSignerLine(mark + signer); !errors.Is(err, keys.ErrByteOrderMark) {
+			t.Errorf("%x: ParseSignerLine = %v, %v; want ErrByteOrderMark", mark, l, err)
+		}
+	}
+}
+
 func TestPublicFileRefuses(t *testing.T) {
 	ed, rsa := recorded(t, "ed25519"), recorded(t, "rsa2048")
 	pemOf := func(kind string, der []byte) []byte {

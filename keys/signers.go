@@ -40,6 +40,9 @@ func ParseSignerLine(line string) (SignerLine, error) {
 }
 
 func parseSignerLine(line string) (l SignerLine, err error) {
+	if err := checkMark(line); err != nil { // of the file, and so on its first line
+		return l, err
+	}
 	if strings.ContainsAny(line, "\r\n") {
 		return l, fmt.Errorf("%w: more than one line", ErrMalformed)
 	}

@@ -70,7 +70,7 @@ func (env *envelope) encrypted() bool { return env.Cipher != "none" }
 func (env *envelope) decrypt(passphrase func() ([]byte, error)) ([]byte, error) {
 	c, known := opensshCiphers[env.Cipher]
 	if !known || env.KDF != "bcrypt" {
-		return nil, fmt.Errorf("%w: encrypted in a way that is not read here: \"ssh-keygen -p -Z aes256-ctr -f FILE\" changes it", ErrMalformed)
+		return nil, fmt.Errorf("%w: \"ssh-keygen -p -Z aes256-ctr -f FILE\" changes it", ErrEncryption)
 	}
 	salt, rounds, err := env.bcryptOptions()
 	if err != nil {

@@ -14,6 +14,10 @@ var (
 	// numbers that are no private key.
 	ErrMalformed = errors.New("malformed private key")
 
+	// ErrEncryption is wrapped by the error for a file that may be a private key, encrypted
+	// in a way that is not read here: what else reads it has to write it anew.
+	ErrEncryption = errors.New("the private key is encrypted in a way that is not read here")
+
 	// ErrPassphraseNeeded is wrapped by the error for an encrypted file when there
 	// is nobody to ask.
 	ErrPassphraseNeeded = errors.New("the key is encrypted: a passphrase is needed")
@@ -69,7 +73,8 @@ func parsePublic(file []byte, passphrase func() ([]byte, error)) (keys.PublicKey
 // passphrase is called once, and only for an encrypted file of a form and cost that
 // can be opened; one of OpenSSH shows its public half, which must be admitted too.
 // Its error is returned wrapped. The error wraps keys.ErrNotAdmitted for a kind or
-// size that hearsay does not use. It says nothing of the secret.
+// size that hearsay does not use, else ErrMalformed, ErrEncryption or that of a
+// passphrase. It says nothing of the secret.
 func Parse(file []byte, passphrase func() ([]byte, error)) (*PrivateKey, error) {
 	return prefixed(parse(file, passphrase))
 }
@@ -85,7 +90,7 @@ func parse(file []byte, passphrase func() ([]byte, error)) (*PrivateKey, error) 
 	case block.Type == pemDSA:
 		return nil, notAdmitted("DSA")
 	case block.Headers["DEK-Info"] != "": // RFC 1421, section 4.6
-		return nil, fmt.Errorf("%w: an old form of encryption: \"ssh-keygen -p -f FILE\" makes it an OpenSSH file", ErrMalformed)
+		return nil, fmt.Errorf("%w, the old one of PEM: \"ssh-keygen -p -f FILE\" makes it an OpenSSH file", ErrEncryption)
 	case len(block.Headers) > 0:
 		return nil, fmt.Errorf("%w: headers in the PEM block", ErrMalformed)
 	}
@@ -114,8 +119,11 @@ func onlyBlock(file []byte) (*pem.Block, error) {
 	}
 	begin := []byte("-----BEGIN ")
 	if !bytes.HasPrefix(file, begin) {
-		if _, _, err := keys.ParsePublicFile(file); err == nil {
+		switch _, _, err := keys.ParsePublicFile(file); {
+		case err == nil:
 			return nil, fmt.Errorf("%w: it holds a public key; the private one is in the file without .pub", ErrMalformed)
+		case errors.Is(err, keys.ErrByteOrderMark):
+			return nil, fmt.Errorf("%w: %w", ErrMalformed, keys.ErrByteOrderMark)
 		}
 		return nil, fmt.Errorf("%w: it does not start with -----BEGIN", ErrMalformed)
 	}

@@ -129,8 +129,8 @@ func TestParseRefusesKinds(t *testing.T) {
 		"ed25519_pkcs8enc_pbes1":    "openssl pkcs8 -topk8",
 	} {
 		k, err := sign.Parse(readFile(t, name), mustNotAsk(t))
-		if !errors.Is(err, sign.ErrMalformed) || k != nil || !strings.Contains(err.Error(), hint) {
-			t.Errorf("%s: %v, %v; want ErrMalformed that says how to convert it", name, k, err)
+		if !errors.Is(err, sign.ErrEncryption) || k != nil || !strings.Contains(err.Error(), hint) || strings.Contains(err.Error(), "malformed") {
+			t.Errorf("%s: %v, %v; want ErrEncryption that says how to convert it", name, k, err)
 		}
 	}
 	for _, name := range []string{"ed25519.pub", "rsa2048_rfc4716"} {
@@ -145,6 +145,16 @@ func mustNotAsk(t *testing.T) func() ([]byte, error) {
 	return func() ([]byte, error) {
 		t.Error("asked for a passphrase")
 		return []byte(passphrase), nil
+	}
+}
+
+// TestParseNamesByteOrderMarks: what a shell or an editor has put in front is said.
+func TestParseNamesByteOrderMarks(t *testing.T) {
+	for _, mark := range []string{"\xef\xbb\xbf", "\xff\xfe", "\xfe\xff"} {
+		k, err := sign.Parse(append([]byte(mark), readFile(t, "ed25519")...), mustNotAsk(t))
+		if !errors.Is(err, sign.ErrMalformed) || !errors.Is(err, keys.ErrByteOrderMark) || k != nil {
+			t.Errorf("%x: %v, %v; want ErrByteOrderMark", mark, k, err)
+		}
 	}
 }
 
@@ -301,11 +311,11 @@ func TestParseRefusesOpenSSH(t *testing.T) {
 		{"RSA prime that is negative", "rsa2048", rsaPart(func(k *opensshRSA) { k.P[0] = 0x80 }), sign.ErrMalformed},
 		{"RSA modulus changed", "rsa2048", rsaPart(func(k *opensshRSA) { k.N[9] ^= 1 }), sign.ErrMalformed},
 		{"KDF without cipher", "ed25519", func(f *opensshFile) { f.KDF = "bcrypt" }, sign.ErrMalformed},
-		{"cipher without KDF", "ed25519", func(f *opensshFile) { f.Cipher = "aes256-ctr" }, sign.ErrMalformed},
+		{"cipher without KDF", "ed25519", func(f *opensshFile) { f.Cipher = "aes256-ctr" }, sign.ErrEncryption},
 		{"options without KDF", "ed25519", func(f *opensshFile) { f.Options = "x" }, sign.ErrMalformed},
 		{"two encrypted keys", "ed25519_passphrase", func(f *opensshFile) { f.Keys = 2 }, sign.ErrMalformed},
-		{"unknown cipher", "ed25519_passphrase", func(f *opensshFile) { f.Cipher = "arcfour" }, sign.ErrMalformed},
-		{"unknown KDF", "ed25519_passphrase", func(f *opensshFile) { f.KDF = "scrypt" }, sign.ErrMalformed},
+		{"unknown cipher", "ed25519_passphrase", func(f *opensshFile) { f.Cipher = "arcfour" }, sign.ErrEncryption},
+		{"unknown KDF", "ed25519_passphrase", func(f *opensshFile) { f.KDF = "scrypt" }, sign.ErrEncryption},
 		{"no options", "ed25519_passphrase", func(f *opensshFile) { f.Options = "" }, sign.ErrMalformed},
 		{"no salt", "ed25519_passphrase", func(f *opensshFile) { f.Options = string(ssh.Marshal(kdfOptions{nil, 16})) }, sign.ErrMalformed},
 		{"no rounds", "ed25519_passphrase", rounds(0), sign.ErrMalformed},

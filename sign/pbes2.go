@@ -63,7 +63,7 @@ type encrypted struct {
 
 var (
 	errPBES2Damaged = fmt.Errorf("%w: the encrypted PKCS #8 block is damaged", ErrMalformed)
-	errPBES2Other   = fmt.Errorf("%w: encrypted in a way that is not read here: \"openssl pkcs8 -topk8 -in FILE -out NEW\" writes it anew", ErrMalformed)
+	errPBES2Other   = fmt.Errorf("%w: \"openssl pkcs8 -topk8 -in FILE -out NEW\" writes it anew", ErrEncryption)
 )
 
 func parseEncrypted(der []byte) (*encrypted, error) {

@@ -12,7 +12,7 @@ import (
 // reached too.
 func FuzzParseEncrypted(f *testing.F) {
 	fuzztest.Decoder[*encrypted]{
-		Corpus: "encrypted-key", Decode: parseEncrypted, Errors: []error{ErrMalformed},
+		Corpus: "encrypted-key", Decode: parseEncrypted, Errors: []error{ErrMalformed, ErrEncryption},
 		Check: func(t *testing.T, _ []byte, e *encrypted) {
 			e.derive = func(_ []byte, size int) ([]byte, error) { return make([]byte, size), nil }
 			if info, err := e.open(nil); err == nil {

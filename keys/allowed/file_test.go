@@ -273,6 +273,7 @@ func TestBadLines(t *testing.T) {
 		return strings.TrimSpace(string(b))
 	}
 	bad := []string{
+		"\xef\xbb\xbfada " + good.String(), // ssh-keygen reads the mark as part of the name
 		good.String(),
 		"ada ssh-ed25519 AAAA",
 		"ada " + read("ecdsa.pub"),

@@ -289,6 +289,8 @@ func TestSkips(t *testing.T) {
 			"5-private.pub": keytest.File(t, "ed25519"),
 			"6-private.pem": keytest.File(t, "rsa2048_pkcs8enc"),
 			"7-private":     keytest.File(t, "rsa2048_pkcs1"),
+			"7-marked.pem":  "\xef\xbb\xbf" + keytest.File(t, "rsa2048_public"),
+			"7-marked.pub":  "\xef\xbb\xbf" + keytest.File(t, "ed25519"),
 			"9-cert.pub":    keytest.File(t, "ed25519_cert.pub"),
 			"9-x509.pem":    keytest.File(t, "ed25519_x509"),
 		} {
@@ -302,14 +304,14 @@ func TestSkips(t *testing.T) {
 		d.wantAdmitted(good)
 		d.wantUnknown(other)
 		d.wantProblems("1-empty", "larger than", "3-ecdsa.pub:1: .*ecdsa-sha2-nistp256", "1024 bits", "5-private.pub: it is a private key, .* move it away",
-			"6-private.pem: it is a private key", "7-private: it is a private key", "not a regular file", "9-cert.pub:1: .*cert", "openssl x509")
-		d.wantLogged("key file skipped", 10)
+			"6-private.pem: it is a private key", "7-marked.pem: .*byte order mark", "7-marked.pub: it is a private key", "7-private: it is a private key", "not a regular file", "9-cert.pub:1: .*cert", "openssl x509")
+		d.wantLogged("key file skipped", 12)
 		if strings.Contains(d.log.String(), "b3BlbnNzaC1rZXktdjE") {
 			t.Error("a private key stands in the log")
 		}
 		d.put(filepath.Join(d.path, "1-empty.pub"), "now another problem")
 		keytest.Second()
-		d.wantLogged("key file skipped", 11)
+		d.wantLogged("key file skipped", 13)
 		for _, err := range d.Problems() {
 			if p, ok := errors.AsType[*dir.Problem](err); !ok || p.File == "" || p.Err == nil {
 				t.Errorf("%v is no *Problem with its file and error", err)

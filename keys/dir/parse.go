@@ -80,12 +80,16 @@ func parseLine(line string) (keys.PublicKey, error) {
 	return k, err
 }
 
+// unmarked is text without the byte order mark of UTF-8: what it is shows all the same,
+// though no key is read behind one.
+func unmarked(text []byte) []byte { return bytes.TrimPrefix(text, []byte("\xef\xbb\xbf")) }
+
 // isBlock tells PEM and RFC 4716 from lines.
-func isBlock(text []byte) bool { return bytes.HasPrefix(text, []byte("----")) }
+func isBlock(text []byte) bool { return bytes.HasPrefix(unmarked(text), []byte("----")) }
 
 // isPrivate knows a private key by its first line: PEM, or what PuTTY writes.
 func isPrivate(text []byte) bool {
-	first, _, _ := bytes.Cut(text, []byte("\n"))
+	first, _, _ := bytes.Cut(unmarked(text), []byte("\n"))
 	return bytes.HasPrefix(first, []byte("-----BEGIN ")) && bytes.Contains(first, []byte("PRIVATE KEY-----")) ||
 		bytes.HasPrefix(first, []byte("PuTTY-User-Key-File-"))
 }
