@@ -9,9 +9,11 @@
 package main
 
 import (
+	"context"
 	"flag"
 	"fmt"
 	"os"
+	"os/signal"
 	"strconv"
 	"strings"
 	"sync"
@@ -52,6 +54,10 @@ func main() {
 		fmt.Fprintf(os.Stderr, "sim: error: %q is no flag\n", flag.Arg(0))
 		os.Exit(2)
 	}
+	if s.length < 0 || s.workers < 1 {
+		fmt.Fprintln(os.Stderr, "sim: error: -for is not negative, and -workers is 1 or more")
+		os.Exit(2)
+	}
 	if s.n == 0 && s.length == 0 && !s.plan {
 		s.n = 200
 	}
@@ -78,6 +84,11 @@ func (s *settings) planOf(seed uint64) (dst.Plan, error) {
 		return p, nil
 	}
 	keep, err := numbers(strings.TrimPrefix(s.keep, "none"))
+	for _, i := range keep {
+		if i < 0 || i >= len(p.Ops) {
+			err = fmt.Errorf("seed %d has no op %d", seed, i)
+		}
+	}
 	return p.Keep(keep), err
 }
 
@@ -109,10 +120,12 @@ func run(t *testing.T, s settings) int {
 	var failed sync.Once
 	var exit atomic.Int64
 	bar := progress(s)
+	stopped, stop := signal.NotifyContext(t.Context(), os.Interrupt)
+	context.AfterFunc(stopped, stop) // a second signal ends it at once
 	var workers sync.WaitGroup
-	for range max(s.workers, 1) {
+	for range s.workers {
 		workers.Go(func() {
-			for exit.Load() == 0 {
+			for exit.Load() == 0 && stopped.Err() == nil {
 				i := uint64(next.Add(1) - 1)
 				if s.n > 0 && i >= s.n || s.length > 0 && time.Since(began) >= s.length {
 					return

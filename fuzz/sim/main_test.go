@@ -47,6 +47,9 @@ func TestCommand(t *testing.T) {
 		{"-n 1 -seed 4 -keep none", `^$`, `^1 seeds from 4,`, 0},
 		{"-n 1 -drop 99", `^$`, `^sim: error: seed 1 has no node 99\n$`, 2},
 		{"-n 1 -keep x", `^$`, `^sim: error: "x" is no number\n$`, 2},
+		{"-n 1 -keep 0,999", `^$`, `^sim: error: seed 1 has no op 999\n$`, 2},
+		{"-for -1s", `^$`, `^sim: error: -for is not negative`, 2},
+		{"-workers 0", `^$`, `^sim: error: -for is not negative, and -workers is 1 or more`, 2},
 		{"17", `^$`, `^sim: error: "17" is no flag\n$`, 2},
 	} {
 		stdout, stderr, code := command(t, strings.Fields(test.args)...)
