@@ -266,6 +266,62 @@ func TestConflicts(t *testing.T) {
 	quiet(t, n, b)
 }
 
+// TestConflictsKnown: the same when the bridge has both changes before it compares.
+func TestConflictsKnown(t *testing.T) {
+	n, m, dir := openNode(t), model(t, "N"), t.TempDir()
+	set(t, m, "a", `"old"`)
+	set(t, m, "b", `"old"`)
+	b := start(t, config(n, dir), &m.Node)
+	eventually(t, func() string { return topicHolds(t, n) }, "p/a=old p/b=old")
+	b.stop()
+	put(t, n, "p/a", "topic first")
+	put(t, n, "p/new", "topic first")
+	time.Sleep(2 * time.Millisecond) // the two clocks are the same one
+	for _, key := range []string{"a", "b", "new", "new2"} {
+		set(t, m, key, `"npm"`)
+	}
+	time.Sleep(2 * time.Millisecond)
+	put(t, n, "p/b", "topic last")
+	put(t, n, "p/new2", "topic last")
+
+	idle, err := bridge.Open(t.Context(), config(n, dir))
+	if err != nil {
+		t.Fatal(err)
+	}
+	x, y := tcp(t)
+	done := make(chan error)
+	go func() { done <- m.Sync(t.Context(), x, scuttlebutt.SyncConfig{}) }()
+	if err := errors.Join(idle.Node().Sync(t.Context(), y, scuttlebutt.SyncConfig{NoTail: true}), <-done, idle.Close()); err != nil {
+		t.Fatal(err)
+	}
+	start(t, config(n, dir), &m.Node)
+	wants(t, n, m, "p/a=npm p/b=topic last p/new=npm p/new2=topic last", `a="npm" b="topic last" new="npm" new2="topic last"`)
+}
+
+// TestSkew: who has changed a key since both agreed has changed it, whatever its clock says.
+func TestSkew(t *testing.T) {
+	n, m := openNode(t), model(t, "N")
+	at := func(value string, ahead time.Duration) {
+		t.Helper()
+		change, err := scuttlebutt.SetChange("k", json.RawMessage(value))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := m.LocalUpdateAt(t.Context(), change, float64(time.Now().Add(ahead).UnixMilli())); err != nil {
+			t.Fatal(err)
+		}
+	}
+	start(t, config(n, t.TempDir()), &m.Node)
+	at(`"slow"`, -time.Hour)
+	wants(t, n, m, "p/k=slow", `k="slow"`)
+	at(`"slow again"`, -time.Minute)
+	wants(t, n, m, "p/k=slow again", `k="slow again"`)
+	at(`"fast"`, time.Minute)
+	wants(t, n, m, "p/k=fast", `k="fast"`)
+	put(t, n, "p/k", "topic")
+	wants(t, n, m, "p/k=topic", `k="topic"`)
+}
+
 // TestRestart: nothing is told again, with the file and without it.
 func TestRestart(t *testing.T) {
 	n, m, dir := openNode(t), model(t, "N"), t.TempDir()
@@ -279,6 +335,12 @@ func TestRestart(t *testing.T) {
 	b.stop()
 	lines := fmt.Sprint(m.History(nil))
 	for range 2 {
+		alone := start(t, config(n, dir)) // it does not ask npm what it knows itself
+		rest(t, func() string { return fmt.Sprint(wrote(t, n), alone.Stats()) })
+		if s := alone.Stats(); s != (bridge.Stats{}) || alone.Node().Stats().Updates < 40 {
+			t.Errorf("%+v, %+v", s, alone.Node().Stats())
+		}
+		alone.stop()
 		b = start(t, config(n, dir), &m.Node)
 		quiet(t, n, b)
 		b.stop()
