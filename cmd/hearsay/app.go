@@ -23,11 +23,12 @@ type app struct {
 	in       *os.File
 	out, err *os.File
 
-	verbose   bool
-	logFormat string
-	data      string
-	topic     string
-	keyAccess passphraseFlag
+	verbose    bool
+	logFormat  string
+	data       string
+	topic      string
+	keyAccess  passphraseFlag
+	keysSigner string // --keys-signer: an id, or a file
 
 	log *slog.Logger
 }

@@ -39,16 +39,17 @@ func withHint(err error, format string, args ...any) error {
 	return &hinted{err, fmt.Sprintf(format, args...)}
 }
 
-var packages = []string{"node", "verify", "keygen", "sign", "sign/agent", "keys", "keys/dir", "keys/allowed", "keys/remote", "keys/roster", "keys/bundle", "keys/server", "replica", "wire", "store", "link", "kv", "events", "mallory", "session"}
+var packages = []string{"node", "verify", "keygen", "sign", "sign/agent", "keys", "keys/cache", "keys/dir", "keys/allowed", "keys/remote", "keys/roster", "keys/bundle", "keys/server", "replica", "wire", "store", "link", "kv", "events", "mallory", "session", "bridge", "scuttlebutt"}
 
-// withoutPackage drops the names of packages that start a message: they mean nothing
-// to who runs the command.
+// withoutPackage drops the names of packages in front of a message, and of those that it
+// wraps: they mean nothing to who runs the command. What is behind the last colon stays.
 func withoutPackage(msg string) string {
-	for {
-		name, rest, ok := strings.Cut(msg, ": ")
-		if !ok || !slices.Contains(packages, name) {
-			return msg
-		}
-		msg = rest
+	lines := strings.Split(msg, "\n")
+	for i, line := range lines {
+		parts := strings.Split(line, ": ")
+		last := len(parts) - 1
+		kept := slices.DeleteFunc(parts[:last:last], func(s string) bool { return slices.Contains(packages, s) })
+		lines[i] = strings.Join(append(kept, parts[last]), ": ")
 	}
+	return strings.Join(lines, "\n")
 }

@@ -257,7 +257,7 @@ func publicFiles(args []string) (files []string, err error) {
 
 // trustBundle admits the keys of a bundle that signer has signed, all or none.
 func (a *app) trustBundle(ctx context.Context, path, signer string, force bool) error {
-	id, err := a.parseSigner(ctx, signer)
+	id, err := a.parseSigner(ctx, "--signer", signer)
 	if err != nil {
 		return err
 	}
@@ -289,17 +289,17 @@ func (a *app) trustBundle(ctx context.Context, path, signer string, force bool) 
 	})
 }
 
-// parseSigner reads an id, or the key in a file.
-func (a *app) parseSigner(ctx context.Context, signer string) (keys.NodeID, error) {
+// parseSigner reads what a flag was given: an id, or the key in a file.
+func (a *app) parseSigner(ctx context.Context, flag, signer string) (keys.NodeID, error) {
 	if signer == "" {
-		return keys.NodeID{}, &usageError{"--signer is missing", "it is the administrator's id, Qm… or SHA256:…, or a file with its public key"}
+		return keys.NodeID{}, &usageError{flag + " is missing", "it is the administrator's id, Qm… or SHA256:…, or a file with its public key"}
 	}
 	if id, err := keys.ParseNodeID(signer); err == nil {
 		return id, nil
 	}
 	k, _, err := a.readPublic(ctx, signer)
 	if errors.Is(err, fs.ErrNotExist) {
-		return keys.NodeID{}, usagef("--signer: %q is no node id and no file", signer)
+		return keys.NodeID{}, usagef("%s: %q is no node id and no file", flag, signer)
 	}
 	return k.ID(), err
 }

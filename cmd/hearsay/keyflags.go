@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -15,16 +16,21 @@ import (
 )
 
 // keyFlags are where a node finds who is admitted, besides its trusted keys.
-func keyFlags(f *pflag.FlagSet, o *node.Options) {
+func (a *app) keyFlags(f *pflag.FlagSet, o *node.Options) {
 	f.StringVar(&o.Keys.Server, "keys", "", "admit whom the key server at `URL` names, too")
-	f.Var(idVar{&o.Keys.Signer}, "keys-signer", "believe the key server's lists only if the key of this `ID` has signed them")
+	f.StringVar(&a.keysSigner, "keys-signer", "", "believe the key server's lists only if they are signed by `ID`, or by the key in a file")
 	f.StringVar(&o.Keys.AllowedSigners, "allowed-signers", "", "admit whom this `FILE` names, too (ssh-keygen(1), ALLOWED SIGNERS)")
 	f.StringVar(&o.Keys.Principal, "principal", "", "count only the lines of --allowed-signers whose principals match `NAME`")
 }
 
-// checkKeySources says in flags what node.Open would refuse.
-func checkKeySources(o *node.Options) error {
+// checkKeySources takes --keys-signer over, and says in flags what node.Open would refuse.
+func (a *app) checkKeySources(ctx context.Context, o *node.Options) (err error) {
 	k := &o.Keys
+	if a.keysSigner != "" {
+		if k.Signer, err = a.parseSigner(ctx, "--keys-signer", a.keysSigner); err != nil {
+			return err
+		}
+	}
 	switch {
 	case k.Server != "" && k.Signer.IsZero():
 		return &usageError{"--keys goes with --keys-signer ID", "whose lists are to be believed? \"hearsay key publish\" prints the id that has signed"}

@@ -42,7 +42,7 @@ admits every key that proves itself. Whoever delivers an update does not matter.
 	a.keyAccess.add(f)
 	f.Var(idVar{&o.Agent}, "agent", "sign with the key of `FINGERPRINT` in the ssh-agent at $SSH_AUTH_SOCK (ssh-add -l shows them)")
 	f.Var(topicVar{&topic}, "topic", "replicate topic `T` (default: that of last time, and at first \"default\")")
-	linkFlags(f, &o)
+	a.linkFlags(f, &o)
 	f.BoolVar(&o.Force, "force", false, "write even if no peer can say that this store is the newest of its key")
 	cmd.MarkFlagFilename("key")
 	cmd.MarkFlagsMutuallyExclusive("key", "agent")
@@ -67,22 +67,22 @@ trusted authors, or, with --open, of every key that proves itself.`,
 	}
 	f := cmd.Flags()
 	listVar(f, &o.Topics, "topic", "carry topic `T`; may be given several times", wire.CheckTopic)
-	linkFlags(f, &o)
+	a.linkFlags(f, &o)
 	a.keyAccess.add(f)
 	return cmd
 }
 
-func linkFlags(f *pflag.FlagSet, o *node.Options) {
+func (a *app) linkFlags(f *pflag.FlagSet, o *node.Options) {
 	listVar(f, &o.Listen, "listen", "listen on `ADDR`, HOST:PORT; may be given several times (default 127.0.0.1:4427, or the next free port)", checkListen)
 	listVar(f, &o.Peers, "peer", "stay linked with `ADDR`, [ID@]HOST:PORT; may be given several times", checkPeer)
 	f.BoolVar(&o.AnyKey, "open", false, "admit every author whose key proves itself")
-	keyFlags(f, o)
+	a.keyFlags(f, o)
 	f.Var(headIntervalVar{&o.HeadInterval}, "head-interval", "sign how far this node has written every `DURATION`; an author or a link is stale after two (default 30s)")
 }
 
 // stay runs a node until ctx ends.
 func (a *app) stay(ctx context.Context, o node.Options) error {
-	if err := checkKeySources(&o); err != nil {
+	if err := a.checkKeySources(ctx, &o); err != nil {
 		return err
 	}
 	o.Dir, o.Log, o.Version = a.data, a.log, version()
