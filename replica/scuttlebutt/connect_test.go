@@ -49,6 +49,7 @@ func TestConnectAgain(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer ln.Close()
+	ln.(*net.TCPListener).SetDeadline(time.Now().Add(20 * time.Second))
 	done := make(chan error, 1)
 	go func() { done <- b.Connect(t.Context(), ln.Addr().String(), SyncConfig{NoTail: true}) }()
 	for _, talk := range []func(net.Conn) error{
