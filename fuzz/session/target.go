@@ -200,8 +200,12 @@ func (d *dialer) honest(ctx context.Context) error {
 		if err == nil || errors.Is(err, ErrRefused) || errors.Is(err, ErrNotLoopback) {
 			return err
 		}
-		if last == nil || ctx.Err() == nil { // a try that the end of the time has cut short says less
+		switch {
+		case ctx.Err() == nil:
 			last = err
+		case last == nil:
+			last = fmt.Errorf("nothing within %v: %w", d.cfg.Patience, err)
+		default: // a try that the end of the time has cut short says less
 		}
 		timer := time.NewTimer(wait)
 		select {

@@ -189,10 +189,16 @@ func same(a, b []session.Step) bool {
 // TestFuzzRefuses: without a bound, elsewhere than on loopback, and where nobody answers,
 // nothing is fuzzed.
 func TestFuzzRefuses(t *testing.T) {
+	silent, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer silent.Close()
 	for name, c := range map[string]struct {
 		cfg  session.Config
 		want string
 	}{
+		"silent":     {session.Config{Topic: topic, Sessions: 1, Patience: 50 * time.Millisecond, Target: address(t, silent.Addr().String())}, "nothing within 50ms"},
 		"no bound":   {session.Config{Topic: topic, Target: address(t, "127.0.0.1:1")}, "bound"},
 		"negative":   {session.Config{Topic: topic, Sessions: -1}, "negative"},
 		"no topic":   {session.Config{Sessions: 1}, "topic"},
