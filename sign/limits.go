@@ -6,8 +6,8 @@ const (
 	MaxFileSize = 16 << 10
 
 	// maxKDFRounds bounds the bcrypt rounds of an encrypted file. ssh-keygen makes
-	// 16 to 24; one costs up to 8 ms, so 2048 are some 15 s. It is also the most
-	// that x/crypto runs, and so most other Go programs.
+	// 16 to 24, so such a file takes some 100 times as long as one of its own. It is
+	// also the most that x/crypto runs, and so most other Go programs.
 	maxKDFRounds = 2048
 
 	// maxSalt bounds the salt of a KDF, in bytes. ssh-keygen and openssl make 16.
