@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"strings"
 	"unicode"
+
+	"github.com/hearsaynet/hearsay/keys/internal/clip"
 )
 
 // AuthorizedKey returns k as an authorized_keys line, without a newline. Control
@@ -96,7 +98,7 @@ func parseKeyFields(line string) (PublicKey, string, error) {
 	}
 	k := PublicKey{string(wire)}
 	if k.Type() != kind {
-		return PublicKey{}, "", fmt.Errorf("%w: the line says %q, the key is %q", ErrMalformed, clip(kind), k.Type())
+		return PublicKey{}, "", fmt.Errorf("%w: the line says %q, the key is %q", ErrMalformed, clip.Text(kind), k.Type())
 	}
 	return k, comment, nil
 }

@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+
+	"github.com/hearsaynet/hearsay/keys/internal/clip"
 )
 
 // ErrByteOrderMark is wrapped, beside ErrMalformed, by the error for a text that starts
@@ -119,5 +121,5 @@ func parsePEM(file []byte) (PublicKey, error) {
 	case "EC PARAMETERS":
 		return PublicKey{}, fmt.Errorf("%w: type EC is ECDSA: %s", ErrNotAdmitted, advice)
 	}
-	return PublicKey{}, fmt.Errorf("%w: a PEM block %q (want %q)", ErrMalformed, clip(block.Type), pemPKIX)
+	return PublicKey{}, fmt.Errorf("%w: a PEM block %q (want %q)", ErrMalformed, clip.Text(block.Type), pemPKIX)
 }

@@ -9,6 +9,8 @@ import (
 	"strings"
 
 	"github.com/multiformats/go-multihash"
+
+	"github.com/hearsaynet/hearsay/keys/internal/clip"
 )
 
 // IDSize is the length of a NodeID in bytes.
@@ -38,16 +40,16 @@ func ParseNodeID(s string) (NodeID, error) {
 	if rest, ok := strings.CutPrefix(s, fingerprintPrefix); ok {
 		digest, err := decodeBase64(base64.RawStdEncoding, rest)
 		if err != nil || len(digest) != sha256.Size {
-			return NodeID{}, fmt.Errorf("keys: %w: %q is not an OpenSSH SHA256 fingerprint", ErrBadID, clip(s))
+			return NodeID{}, fmt.Errorf("keys: %w: %q is not an OpenSSH SHA256 fingerprint", ErrBadID, clip.Text(s))
 		}
 		return idOfDigest([sha256.Size]byte(digest)), nil
 	}
 	if len(s) > 64 { // a base58 id has 46 characters
-		return NodeID{}, fmt.Errorf("keys: %w: %q is too long", ErrBadID, clip(s))
+		return NodeID{}, fmt.Errorf("keys: %w: %q is too long", ErrBadID, clip.Text(s))
 	}
 	mh, err := multihash.FromB58String(s)
 	if err != nil {
-		return NodeID{}, fmt.Errorf("keys: %w: %q (want Qm… or SHA256:…)", ErrBadID, clip(s))
+		return NodeID{}, fmt.Errorf("keys: %w: %q (want Qm… or SHA256:…)", ErrBadID, clip.Text(s))
 	}
 	return NodeIDFromBytes(mh)
 }
@@ -98,13 +100,4 @@ func decodeBase64(e *base64.Encoding, s string) ([]byte, error) {
 		return nil, errors.New("line end in base64")
 	}
 	return e.Strict().DecodeString(s)
-}
-
-// clip shortens input for an error message.
-func clip(s string) string {
-	const most = 60
-	if len(s) > most {
-		return strings.ToValidUTF8(s[:most], "") + "…"
-	}
-	return s
 }

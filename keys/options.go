@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"github.com/hearsaynet/hearsay/keys/internal/clip"
 )
 
 // Option stands in front of a key in an authorized_keys or allowed_signers line.
@@ -46,7 +48,7 @@ func parseOptions(field string, known map[string]bool) ([]Option, error) {
 		rest = rest[end:]
 		takesValue, ok := known[o.Name]
 		if !ok {
-			return nil, fmt.Errorf("%w: unknown option %q before the key", ErrMalformed, clip(o.Name))
+			return nil, fmt.Errorf("%w: unknown option %q before the key", ErrMalformed, clip.Text(o.Name))
 		}
 		if quoted, has := strings.CutPrefix(rest, `="`); has {
 			if o.Value, rest, ok = unquote(quoted); !ok {

@@ -12,6 +12,8 @@ import (
 	"fmt"
 
 	"golang.org/x/crypto/cryptobyte"
+
+	"github.com/hearsaynet/hearsay/keys/internal/clip"
 )
 
 // The admitted signature formats (RFC 8709, RFC 8332). ssh-rsa, SHA-1, is not.
@@ -92,7 +94,7 @@ func (k PublicKey) parseSignature(sig []byte) (format string, blob []byte, err e
 	case k.Type() == TypeRSA && (format == FormatRSASHA256 || format == FormatRSASHA512):
 		want = len(k.modulus())
 	default:
-		return "", nil, fmt.Errorf("format %q does not go with a key of type %q", clip(format), k.Type())
+		return "", nil, fmt.Errorf("format %q does not go with a key of type %q", clip.Text(format), k.Type())
 	}
 	if len(blob) != want {
 		return "", nil, fmt.Errorf("signature of %d bytes, want %d", len(blob), want)

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/hearsaynet/hearsay/keys"
+	"github.com/hearsaynet/hearsay/keys/internal/clip"
 )
 
 // Line is a line of an allowed_signers file.
@@ -93,7 +94,7 @@ func parseTime(s string, local *time.Location) (t time.Time, isLocal bool, err e
 		t, isLocal = standardTime(t, local), true
 	}
 	if err != nil || t.Unix() <= 0 {
-		return time.Time{}, false, fmt.Errorf("%q is no time (want YYYYMMDD, YYYYMMDDHHMM or YYYYMMDDHHMMSS, and Z for UTC)", clip(s))
+		return time.Time{}, false, fmt.Errorf("%q is no time (want YYYYMMDD, YYYYMMDDHHMM or YYYYMMDDHHMMSS, and Z for UTC)", clip.Text(s))
 	}
 	return t.UTC(), isLocal, nil
 }
@@ -117,15 +118,6 @@ func standardTime(t time.Time, zone *time.Location) time.Time {
 		}
 	}
 	return t.Add(-time.Duration(offset) * time.Second)
-}
-
-// clip shortens input for an error message.
-func clip(s string) string {
-	const most = 40
-	if len(s) > most {
-		return strings.ToValidUTF8(s[:most], "") + "…"
-	}
-	return s
 }
 
 // Admits reports whether l admits its key at any time to who asks for principal, "" for

@@ -4,13 +4,14 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-	"math"
 	"regexp"
 	"strconv"
 	"strings"
 	"time"
 
 	"github.com/hearsaynet/hearsay/keys"
+	"github.com/hearsaynet/hearsay/keys/internal/clip"
+	"github.com/hearsaynet/hearsay/keys/internal/term"
 )
 
 // ErrMalformed is wrapped by the errors for a text that is no bundle, or a Bundle that
@@ -37,10 +38,7 @@ type Member struct {
 	Names []string
 }
 
-const (
-	firstLine  = "# hearsay-bundle 1"
-	timeLayout = "20060102150405Z"
-)
+const firstLine = "# hearsay-bundle 1"
 
 var (
 	goodName      = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._@+-]{0,63}$`)
@@ -51,7 +49,7 @@ var (
 // digits and ._@+-, the first of them a letter or digit.
 func CheckName(s string) error {
 	if !goodName.MatchString(s) {
-		return fmt.Errorf("keys/bundle: %q is no name for a bundle (1 to 64 letters, digits and ._@+-)", clip(s))
+		return fmt.Errorf("keys/bundle: %q is no name for a bundle (1 to 64 letters, digits and ._@+-)", clip.Text(s))
 	}
 	return nil
 }
@@ -90,22 +88,15 @@ func (b *Bundle) Text() ([]byte, error) {
 
 func (b *Bundle) header() string {
 	return fmt.Sprintf("%s\n# name %s\n# version %d\n# issued %s\n# expires %s\n", firstLine, b.Name, b.Version,
-		b.Issued.UTC().Format(timeLayout), b.Expires.UTC().Format(timeLayout))
+		term.Format(b.Issued), term.Format(b.Expires))
 }
 
 func (b *Bundle) check() error {
 	if err := CheckName(b.Name); err != nil {
-		return malformed("%q is no name", clip(b.Name))
+		return malformed("%q is no name", clip.Text(b.Name))
 	}
-	switch {
-	case b.Version == 0 || b.Version > math.MaxInt64:
-		return malformed("version %d (1 to %d)", b.Version, math.MaxInt64)
-	case !wholeSecond(b.Issued), !wholeSecond(b.Expires):
-		return malformed("a time is not in whole seconds of the years 1970 to 9999")
-	case !b.Issued.Before(b.Expires):
-		return malformed("it expires before it is issued")
-	case b.Expires.Sub(b.Issued) > MaxLife:
-		return malformed("it lives longer than %d days", MaxLife/(24*time.Hour))
+	if err := (term.Term{Version: b.Version, Issued: b.Issued, Expires: b.Expires}).Check(MaxLife); err != nil {
+		return malformed("%v", err)
 	}
 	return b.checkMembers()
 }
@@ -127,19 +118,15 @@ func (b *Bundle) checkMembers() error {
 				return malformed("a principal of %v is an id, %v: an id is only its own key's", id, of)
 			}
 			if !IsPrincipal(name) {
-				return malformed("%q is no principal of %v (one word without wildcards)", clip(name), id)
+				return malformed("%q is no principal of %v (one word without wildcards)", clip.Text(name), id)
 			}
 			if other, ok := owner[name]; ok {
-				return malformed("%v and %v have one principal, %q", other, id, clip(name))
+				return malformed("%v and %v have one principal, %q", other, id, clip.Text(name))
 			}
 			owner[name] = id
 		}
 	}
 	return nil
-}
-
-func wholeSecond(t time.Time) bool {
-	return t.Nanosecond() == 0 && t.Unix() > 0 && t.UTC().Year() <= 9999
 }
 
 // Parse reads the text of a bundle. Nothing of it may be believed before its signature
@@ -173,30 +160,24 @@ func Parse(text []byte) (*Bundle, error) {
 }
 
 func (b *Bundle) parseHeader(text string) (members string, err error) {
-	rest := text
-	line := func(prefix string) (value string) {
-		l, after, _ := strings.Cut(rest, "\n")
-		rest = after
-		value, _ = strings.CutPrefix(l, prefix)
-		return value
-	}
-	if line("") != firstLine {
+	rest := term.Lines(text)
+	if rest.Next("") != firstLine {
 		return "", malformed("it does not start with %q, so it has no version and no date of expiry: \"hearsay key bundle\" writes them", firstLine)
 	}
-	b.Name = line("# name ")
-	if b.Version, err = strconv.ParseUint(line("# version "), 10, 63); err != nil {
+	b.Name = rest.Next("# name ")
+	if b.Version, err = strconv.ParseUint(rest.Next("# version "), 10, 63); err != nil {
 		return "", malformed("line 3 is not \"# version N\"")
 	}
-	if b.Issued, err = time.Parse(timeLayout, line("# issued ")); err != nil {
+	if b.Issued, err = time.Parse(term.Layout, rest.Next("# issued ")); err != nil {
 		return "", malformed("line 4 is not \"# issued YYYYMMDDHHMMSSZ\"")
 	}
-	if b.Expires, err = time.Parse(timeLayout, line("# expires ")); err != nil {
+	if b.Expires, err = time.Parse(term.Layout, rest.Next("# expires ")); err != nil {
 		return "", malformed("line 5 is not \"# expires YYYYMMDDHHMMSSZ\"")
 	}
 	if !strings.HasPrefix(text, b.header()) {
 		return "", malformed("its first five lines are not in the one form that they have")
 	}
-	return rest, nil
+	return string(rest), nil
 }
 
 func parseMember(line string) (m Member, err error) {
@@ -208,7 +189,7 @@ func parseMember(line string) (m Member, err error) {
 		switch o.Name {
 		case "namespaces":
 			if !admitsUpdates(o.Value) {
-				return m, bad("namespaces=%q admits nobody here (want %s)", clip(o.Value), updates)
+				return m, bad("namespaces=%q admits nobody here (want %s)", clip.Text(o.Value), updates)
 			}
 		case "cert-authority":
 			return m, bad("a cert-authority line admits nobody here")
@@ -237,13 +218,4 @@ func admitsUpdates(list string) bool {
 		admits = admits || ns == updates || ns == "hearsay-*"
 	}
 	return admits
-}
-
-// clip shortens input for an error message.
-func clip(s string) string {
-	const most = 40
-	if len(s) > most {
-		return strings.ToValidUTF8(s[:most], "") + "…"
-	}
-	return s
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"github.com/hearsaynet/hearsay/keys"
+	"github.com/hearsaynet/hearsay/keys/internal/clip"
 )
 
 // Seal returns the armored form of k's signature, an SSH signature blob over text in
@@ -35,7 +36,7 @@ func Open(text, armored []byte, signer keys.NodeID) (*Bundle, error) {
 	case k.ID() != signer:
 		return nil, fmt.Errorf("keys/bundle: %w: it is signed by %v, not by %v", ErrSigner, k.ID(), signer)
 	case namespace != Namespace:
-		return nil, fmt.Errorf("keys/bundle: %w: it is signed in namespace %q, not %q", ErrSigner, clip(namespace), Namespace)
+		return nil, fmt.Errorf("keys/bundle: %w: it is signed in namespace %q, not %q", ErrSigner, clip.Text(namespace), Namespace)
 	}
 	if err := k.Verify(Namespace, text, sig); err != nil {
 		return nil, fmt.Errorf("keys/bundle: %w: %w", ErrSigner, err)

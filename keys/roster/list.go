@@ -5,13 +5,13 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
-	"math"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
 
 	"github.com/hearsaynet/hearsay/keys"
+	"github.com/hearsaynet/hearsay/keys/internal/term"
 )
 
 // ErrMalformed is wrapped by the errors for a text that is no list, or a List that has
@@ -35,10 +35,7 @@ type Entry struct {
 	Windows keys.Windows // of signed times; none is any time
 }
 
-const (
-	firstLine  = "hearsay-keys 1"
-	timeLayout = "20060102150405Z"
-)
+const firstLine = "hearsay-keys 1"
 
 func malformed(format string, args ...any) error {
 	return fmt.Errorf("keys/roster: %w: %s", ErrMalformed, fmt.Sprintf(format, args...))
@@ -60,7 +57,7 @@ func (l *List) Text() ([]byte, error) {
 		}
 	}
 	var b bytes.Buffer
-	fmt.Fprintf(&b, "%s\nversion %d\nissued %s\nexpires %s\nids %d\n", firstLine, l.Version, formatTime(l.Issued), formatTime(l.Expires), len(lines))
+	fmt.Fprintf(&b, "%s\nversion %d\nissued %s\nexpires %s\nids %d\n", firstLine, l.Version, term.Format(l.Issued), term.Format(l.Expires), len(lines))
 	for _, line := range lines {
 		b.WriteString(line)
 		b.WriteByte('\n')
@@ -72,17 +69,11 @@ func (l *List) Text() ([]byte, error) {
 }
 
 func (l *List) check() error {
-	switch {
-	case l.Version == 0 || l.Version > math.MaxInt64:
-		return malformed("version %d (1 to %d)", l.Version, math.MaxInt64)
-	case len(l.Entries) > MaxIDs:
+	if err := (term.Term{Version: l.Version, Issued: l.Issued, Expires: l.Expires}).Check(MaxLife); err != nil {
+		return malformed("%v", err)
+	}
+	if len(l.Entries) > MaxIDs {
 		return malformed("%d ids, at most %d", len(l.Entries), MaxIDs)
-	case !wholeSecond(l.Issued), !wholeSecond(l.Expires):
-		return malformed("a time is not in whole seconds of the years 1970 to 9999")
-	case !l.Issued.Before(l.Expires):
-		return malformed("it expires before it is issued")
-	case l.Expires.Sub(l.Issued) > MaxLife:
-		return malformed("it lives longer than %d days", MaxLife/(24*time.Hour))
 	}
 	for _, e := range l.Entries {
 		if err := e.check(); err != nil {
@@ -105,16 +96,12 @@ func (e *Entry) check() error {
 			return malformed("a window of %v has no ends, or ends before it starts", e.ID)
 		}
 		for _, t := range []time.Time{w.After, w.Before} {
-			if !t.IsZero() && !wholeSecond(t) {
+			if !t.IsZero() && !term.WholeSecond(t) {
 				return malformed("a window of %v is not in whole seconds of the years 1970 to 9999", e.ID)
 			}
 		}
 	}
 	return nil
-}
-
-func wholeSecond(t time.Time) bool {
-	return t.Nanosecond() == 0 && t.Unix() > 0 && t.UTC().Year() <= 9999
 }
 
 // String returns e's line, without a newline.
@@ -132,13 +119,11 @@ func idText(line string) string {
 	return id
 }
 
-func formatTime(t time.Time) string { return t.UTC().Format(timeLayout) }
-
 func formatEnd(t time.Time) string {
 	if t.IsZero() {
 		return ""
 	}
-	return formatTime(t)
+	return term.Format(t)
 }
 
 // Parse reads the text of a list. Nothing of it may be believed before its signature
@@ -161,28 +146,23 @@ func Parse(text []byte) (*List, error) {
 	return l, nil
 }
 
-func parse(rest string) (*List, error) {
-	line := func(prefix string) (value string) {
-		l, after, _ := strings.Cut(rest, "\n")
-		rest = after
-		value, _ = strings.CutPrefix(l, prefix)
-		return value
-	}
-	if rest == "" || line("") != firstLine {
+func parse(text string) (*List, error) {
+	rest := term.Lines(text)
+	if rest == "" || rest.Next("") != firstLine {
 		return nil, malformed("it does not start with %q", firstLine)
 	}
 	var l List
 	var err error
-	if l.Version, err = strconv.ParseUint(line("version "), 10, 64); err != nil {
+	if l.Version, err = strconv.ParseUint(rest.Next("version "), 10, 64); err != nil {
 		return nil, malformed("the version")
 	}
-	if l.Issued, err = time.Parse(timeLayout, line("issued ")); err != nil {
+	if l.Issued, err = time.Parse(term.Layout, rest.Next("issued ")); err != nil {
 		return nil, malformed("the time of issue")
 	}
-	if l.Expires, err = time.Parse(timeLayout, line("expires ")); err != nil {
+	if l.Expires, err = time.Parse(term.Layout, rest.Next("expires ")); err != nil {
 		return nil, malformed("the time of expiry")
 	}
-	n, err := strconv.ParseUint(line("ids "), 10, 31)
+	n, err := strconv.ParseUint(rest.Next("ids "), 10, 31)
 	if err != nil || n > MaxIDs {
 		return nil, malformed("the number of ids (at most %d)", MaxIDs)
 	}
@@ -190,7 +170,7 @@ func parse(rest string) (*List, error) {
 		if rest == "" {
 			return nil, malformed("it is cut short")
 		}
-		e, err := parseEntry(line(""))
+		e, err := parseEntry(rest.Next(""))
 		if err != nil {
 			return nil, err
 		}
@@ -223,6 +203,6 @@ func parseEnd(text string) (t time.Time, ok bool) {
 	if text == "" {
 		return t, true
 	}
-	t, err := time.Parse(timeLayout, text)
+	t, err := time.Parse(term.Layout, text)
 	return t, err == nil
 }
