@@ -18,11 +18,7 @@ var dates = []Attack{
 
 // writes has an author of its own say updates with these dates, in one go.
 func (p *pipe) writes(name string, at ...uint64) error {
-	topic, handle, err := p.subject()
-	if err != nil {
-		return err
-	}
-	like, err := p.s.r.book.like(p.s.ctx, topic)
+	topic, handle, like, err := p.example()
 	if err != nil {
 		return err
 	}
@@ -52,11 +48,7 @@ func datesBack(p *pipe) error { return p.writes("past", 1, 2, 3) }
 func nanos(t time.Time) uint64 { return uint64(t.UnixNano()) }
 
 func equivocates(p *pipe) error {
-	topic, handle, err := p.subject()
-	if err != nil {
-		return err
-	}
-	like, err := p.s.r.book.like(p.s.ctx, topic)
+	topic, handle, like, err := p.example()
 	if err != nil {
 		return err
 	}

@@ -40,11 +40,7 @@ func bringsStrangers(p *pipe) error {
 
 // each says a thing of each of n authors.
 func (p *pipe) each(n int, name string, thing func(author, string, wire.Entry) (wire.FrameType, []byte, error)) error {
-	topic, handle, err := p.subject()
-	if err != nil {
-		return err
-	}
-	like, err := p.s.r.book.like(p.s.ctx, topic)
+	topic, handle, like, err := p.example()
 	if err != nil {
 		return err
 	}
@@ -65,11 +61,7 @@ func (p *pipe) each(n int, name string, thing func(author, string, wire.Entry) (
 }
 
 func bringsUpdates(p *pipe) error {
-	topic, handle, err := p.subject()
-	if err != nil {
-		return err
-	}
-	like, err := p.s.r.book.like(p.s.ctx, topic)
+	topic, handle, like, err := p.example()
 	if err != nil {
 		return err
 	}

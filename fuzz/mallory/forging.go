@@ -24,11 +24,7 @@ var forging = []Attack{
 // forges has how make a run, once a genuine update is known to make it like.
 func forges(how func(p *pipe, topic string, like wire.Entry) (author, []byte, error)) func(*pipe) error {
 	return func(p *pipe) error {
-		topic, handle, err := p.subject()
-		if err != nil {
-			return err
-		}
-		like, err := p.s.r.book.like(p.s.ctx, topic)
+		topic, handle, like, err := p.example()
 		if err != nil {
 			return err
 		}

@@ -379,5 +379,13 @@ func (p *pipe) subject() (topic string, handle uint16, err error) {
 	return "", 0, errors.New("mallory: there is no topic in common to speak of")
 }
 
+// example is subject with a genuine update to make others like, once there is one.
+func (p *pipe) example() (topic string, handle uint16, like wire.Entry, err error) {
+	if topic, handle, err = p.subject(); err == nil {
+		like, err = p.s.r.book.like(p.s.ctx, topic)
+	}
+	return topic, handle, like, err
+}
+
 // victim is whom p leads to.
 func (p *pipe) victim() keys.NodeID { return p.to.PeerID() }
