@@ -31,11 +31,6 @@ func LookupAll(ctx context.Context, ks Keystore, ids []NodeID) []Answer {
 	} else {
 		each(ctx, ks, ids, answers)
 	}
-	for i, a := range answers {
-		if a.Err == nil && a.Key.ID() != ids[i] {
-			answers[i] = Answer{Err: fmt.Errorf("keys: the keystore returned a key of %v for %v", a.Key.ID(), ids[i])}
-		}
-	}
 	return answers
 }
 
@@ -51,6 +46,9 @@ func batch(ctx context.Context, b Batcher, ids []NodeID, answers []Answer) {
 		}
 	}()
 	n = copy(answers, b.LookupAll(ctx, ids))
+	for i := range answers[:n] {
+		answers[i].check(ids[i])
+	}
 }
 
 func each(ctx context.Context, ks Keystore, ids []NodeID, answers []Answer) {
@@ -61,7 +59,7 @@ func each(ctx context.Context, ks Keystore, ids []NodeID, answers []Answer) {
 			if i >= len(ids) {
 				return
 			}
-			answers[i] = one(ctx, ks, ids[i])
+			answers[i] = lookupOne(ctx, ks, ids[i])
 		}
 	}
 	var tasks sync.WaitGroup
@@ -72,14 +70,23 @@ func each(ctx context.Context, ks Keystore, ids []NodeID, answers []Answer) {
 	tasks.Wait()
 }
 
-func one(ctx context.Context, ks Keystore, id NodeID) (a Answer) {
+// lookupOne is LookupAll of one id.
+func lookupOne(ctx context.Context, ks Keystore, id NodeID) (a Answer) {
 	defer func() {
 		if p := recover(); p != nil {
 			a = Answer{Err: panicked(p)}
 		}
 	}()
 	a.Admission, a.Err = LookupAdmission(ctx, ks, id)
+	a.check(id)
 	return a
+}
+
+// check makes the key of another id no answer.
+func (a *Answer) check(id NodeID) {
+	if a.Err == nil && a.Key.ID() != id {
+		*a = Answer{Err: fmt.Errorf("keys: the keystore returned a key of %v for %v", a.Key.ID(), id)}
+	}
 }
 
 func panicked(p any) error { return fmt.Errorf("keys: the keystore panicked: %v", p) }

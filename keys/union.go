@@ -76,7 +76,13 @@ func (u *Union) Lookup(ctx context.Context, id NodeID) (PublicKey, error) {
 
 // LookupAdmission implements Windowed.
 func (u *Union) LookupAdmission(ctx context.Context, id NodeID) (Admission, error) {
-	got := u.LookupAll(ctx, []NodeID{id})[0]
+	var found joined
+	for _, ks := range u.stores {
+		if found.add(lookupOne(ctx, ks, id)) {
+			break
+		}
+	}
+	got := found.answer()
 	return got.Admission, got.Err
 }
 

@@ -85,6 +85,16 @@ type call struct {
 	err  error
 }
 
+// wait returns the answer, or why ctx has ended before.
+func (call *call) wait(ctx context.Context) keys.Answer {
+	select {
+	case <-call.done:
+		return keys.Answer{Admission: call.a, Err: call.err}
+	case <-ctx.Done():
+		return keys.Answer{Err: fmt.Errorf("keys/cache: %w", context.Cause(ctx))}
+	}
+}
+
 // New puts a cache in front of ks, which it does not close.
 func New(ks keys.Keystore, cfg Config) *Cache {
 	cfg.setDefaults()
@@ -125,7 +135,15 @@ func (c *Cache) Lookup(ctx context.Context, id keys.NodeID) (keys.PublicKey, err
 // LookupAdmission implements keys.Windowed. It blocks only for an id that has no usable
 // answer.
 func (c *Cache) LookupAdmission(ctx context.Context, id keys.NodeID) (keys.Admission, error) {
-	got := c.LookupAll(ctx, []keys.NodeID{id})[0]
+	if err := ctx.Err(); err != nil {
+		return keys.Admission{}, err
+	}
+	c.mu.Lock()
+	got, call := c.answerOrAskLocked(id)
+	c.mu.Unlock()
+	if call != nil {
+		got = call.wait(ctx)
+	}
 	return got.Admission, got.Err
 }
 
@@ -146,14 +164,8 @@ func (c *Cache) LookupAll(ctx context.Context, ids []keys.NodeID) []keys.Answer 
 	}
 	c.mu.Unlock()
 	for i, call := range calls {
-		if call == nil {
-			continue
-		}
-		select {
-		case <-call.done:
-			answers[i] = keys.Answer{Admission: call.a, Err: call.err}
-		case <-ctx.Done():
-			answers[i].Err = fmt.Errorf("keys/cache: %w", context.Cause(ctx))
+		if call != nil {
+			answers[i] = call.wait(ctx)
 		}
 	}
 	return answers
