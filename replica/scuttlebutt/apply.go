@@ -60,7 +60,7 @@ type placed struct {
 func (n *Node) placeLocked(e *entry) (p placed, err error) {
 	p.size, p.live, p.bytes = n.size, n.live, n.bytes
 	if _, met := n.clock[e.source]; !met {
-		if p.size += len(esjson.AppendString(nil, e.source)) + clockEntry; p.size > maxClock {
+		if p.size += len(esjson.AppendString(nil, e.source)) + clockEntry; p.size > maxClock && e.source != n.id {
 			err = fmt.Errorf("%w: the clock holds %d sources", ErrFull, len(n.clock))
 		}
 	}

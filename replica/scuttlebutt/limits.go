@@ -11,7 +11,7 @@ const (
 	// MaxMeta bounds SyncConfig.Meta, in bytes.
 	MaxMeta = 4096
 	// maxClock bounds what all sources take in a header, in bytes, so that our own
-	// header is a line: 20,000 sources and more.
+	// header is a line: 20,000 sources and more. There is always room for our own.
 	maxClock = MaxLine - 64<<10
 	// clockEntry is what a source takes in a header beside its name: its timestamp, which
 	// has 25 bytes at most, and punctuation.

@@ -73,6 +73,12 @@ func (u Update) Line() json.RawMessage {
 	return e.line
 }
 
+// After says whether u comes behind other in a history: of two values of a key, whether it
+// is u's that stands.
+func (u Update) After(other Update) bool {
+	return inOrder(&entry{ts: u.Timestamp, source: u.Source}, &entry{ts: other.Timestamp, source: other.Source}) > 0
+}
+
 // ParseUpdate reads such a line. What it says has not been verified.
 func ParseUpdate(line []byte) (Update, error) {
 	e, err := parseUpdate(line, make(map[string]string))

@@ -11,8 +11,8 @@
 // The npm key K is the topic's key P+K, for a prefix P. A JSON string crosses as its
 // characters, any other JSON value as its text, null as a deletion; what the topic's
 // authors set crosses as a JSON string. Under P+".npm/"+K the topic has the npm update in
-// which both sides last agreed. It tells which side has changed a key since: that side's
-// value goes to the other one. If both have, the later one does, by the npm timestamp and
+// which both sides last agreed. It tells which side has changed a key since, npm by an update
+// that comes behind it: that side's value goes to the other one. If both have, the later one does, by the npm timestamp and
 // the time of the topic's update; a value wins over a deletion in the topic, whose time is
 // not known.
 //

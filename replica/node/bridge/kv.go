@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"iter"
 	"math"
 	"slices"
 	"strings"
@@ -26,6 +27,9 @@ const (
 	// most is how many keys are looked at before what they need is written; a key needs
 	// two pairs of the 256 that SetMany takes.
 	most = 64
+	// mostBytes bounds the keys and values of one SetMany, unless it is of one pair: a node
+	// takes requests of 4 MiB, in which a byte of a key may be six, and of a value 4/3.
+	mostBytes = 512 << 10
 )
 
 // kvSide keeps a Model and the kv of a topic alike.
@@ -196,18 +200,39 @@ func (s *kvSide) settle(ctx context.Context, batch []string) error {
 			return err
 		}
 	}
-	if len(p.pairs) > 0 {
-		if _, err := s.cfg.Topic.SetMany(ctx, p.pairs); err != nil {
-			return err
-		}
-	}
+	// A key changes before it is noted that it has: a note without the change would be
+	// taken for a change of the topic that undoes npm's.
 	for _, key := range p.deletes {
 		if _, err := s.cfg.Topic.Delete(ctx, key); err != nil {
 			return err
 		}
 	}
+	for pairs := range p.pieces() {
+		if _, err := s.cfg.Topic.SetMany(ctx, pairs); err != nil {
+			return err
+		}
+	}
 	s.toTopic.Add(p.values + uint64(len(p.deletes)))
 	return nil
+}
+
+// pieces yields the pairs, in their order, as many at a time as a node takes.
+func (p *plan) pieces() iter.Seq[[]node.Pair] {
+	return func(yield func([]node.Pair) bool) {
+		first, size := 0, 0
+		for i, pair := range p.pairs {
+			n := len(pair.Key) + len(pair.Value)
+			if size += n; size > mostBytes && i > first {
+				if !yield(p.pairs[first:i]) {
+					return
+				}
+				first, size = i, n
+			}
+		}
+		if first < len(p.pairs) {
+			yield(p.pairs[first:])
+		}
+	}
 }
 
 // state is what the two sides have of a key.
@@ -281,17 +306,22 @@ func equal(a, b *string) bool { return a == nil && b == nil || a != nil && b != 
 
 // decide adds to p what the topic needs, or makes the npm update that npm does.
 func (s *kvSide) decide(ctx context.Context, p *plan, k *state) error {
-	npmChanged := k.npm != nil && (k.base == nil || string(k.npm.Line()) != string(k.base.Line()))
+	npmChanged := k.npm != nil && (k.base == nil || k.npm.After(*k.base))
 	topicChanged := k.topic != nil
 	if k.base != nil {
 		topicChanged = !equal(crossing(*k.base), k.has())
 	}
-	switch {
-	case equal(k.npmHas, k.has()):
+	if equal(k.npmHas, k.has()) {
 		if npmChanged && (k.topic != nil || k.base != nil) {
 			s.tell(p, k, *k.npm, false)
 		}
 		return nil
+	}
+	if k.npm != nil && k.base != nil && ahead(k.base.Timestamp) {
+		// No peer would have taken it: it says nothing of what has changed.
+		npmChanged, topicChanged, k.base = true, k.topic != nil, nil
+	}
+	switch {
 	case npmChanged && (!topicChanged || !s.topicLater(k)):
 		s.tell(p, k, *k.npm, true)
 		return nil
@@ -320,7 +350,6 @@ func (s *kvSide) tell(p *plan, k *state, u scuttlebutt.Update, value bool) {
 		s.refuse("longer than an update of the topic", "npm key", k.key, "bytes", size)
 		return
 	}
-	p.pairs = append(p.pairs, node.Pair{Key: s.cfg.Prefix + marker + k.key, Value: line})
 	switch {
 	case !value:
 	case has != nil:
@@ -329,6 +358,7 @@ func (s *kvSide) tell(p *plan, k *state, u scuttlebutt.Update, value bool) {
 	default:
 		p.deletes = append(p.deletes, key)
 	}
+	p.pairs = append(p.pairs, node.Pair{Key: s.cfg.Prefix + marker + k.key, Value: line})
 }
 
 // push makes the npm update that the topic's value is.
@@ -342,8 +372,14 @@ func (s *kvSide) push(ctx context.Context, p *plan, k *state) error {
 		}
 		at = millis(k.topic.Time)
 	}
+	if k.base != nil && !ahead(k.base.Timestamp) {
+		if equal(crossing(*k.base), k.has()) {
+			at = 0 // it is npm's, by another bridge: not later than what npm has made since
+		}
+		at = max(at, behind(k.base.Timestamp))
+	}
 	if k.npm != nil {
-		at = max(at, math.Nextafter(k.npm.Timestamp, math.Inf(1)))
+		at = max(at, behind(k.npm.Timestamp))
 	}
 	change, err := scuttlebutt.SetChange(k.key, value)
 	if err != nil {
@@ -351,16 +387,27 @@ func (s *kvSide) push(ctx context.Context, p *plan, k *state) error {
 		return nil
 	}
 	u, err := s.model.LocalUpdateAt(ctx, change, at)
-	if errors.Is(err, scuttlebutt.ErrTooLong) {
+	switch {
+	case errors.Is(err, scuttlebutt.ErrTooLong):
 		s.refuse("longer than a line", "key", s.cfg.Prefix+k.key)
 		return nil
-	}
-	if err != nil {
+	case errors.Is(err, scuttlebutt.ErrFull):
+		s.refuse("the npm side is full", "key", s.cfg.Prefix+k.key, "err", err)
+		return nil
+	case err != nil:
 		return err
 	}
 	s.toNPM.Add(1)
 	s.tell(p, k, u, false)
 	return nil
+}
+
+// behind returns the next timestamp.
+func behind(ts float64) float64 { return math.Nextafter(ts, math.Inf(1)) }
+
+// ahead says whether no peer would take an update of ts.
+func ahead(ts float64) bool {
+	return ts > millis(time.Now().Add(scuttlebutt.DefaultMaxSkew))
 }
 
 func roundTrips(value json.RawMessage, text string) bool {
