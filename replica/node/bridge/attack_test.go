@@ -1,9 +1,11 @@
 package bridge_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -114,6 +116,39 @@ func TestManySources(t *testing.T) {
 	eventually(t, func() string { return fmt.Sprint(b.Stats().ToNPM) }, "1")
 	set(t, m, "k", `2`)
 	eventually(t, func() string { return fmt.Sprint(strings.Contains(topicHolds(t, n), "p/k=2")) }, "true")
+}
+
+// TestPrefix: a prefix under which nothing can cross is an error, not silence.
+func TestPrefix(t *testing.T) {
+	n := openNode(t)
+	for kind, prefixes := range map[bridge.Kind][]string{
+		bridge.KV:     {"a\xff", strings.Repeat("p", 1019)},
+		bridge.Events: {"a\xff", "a\n", strings.Repeat("p", 255)},
+	} {
+		for _, prefix := range prefixes {
+			cfg := config(n, t.TempDir())
+			cfg.Kind, cfg.Prefix = kind, prefix
+			if b, err := bridge.Open(t.Context(), cfg); err == nil {
+				b.Close()
+				t.Errorf("%s: the prefix %.9q is taken", kind, prefix)
+			}
+		}
+	}
+}
+
+// TestShortLog: what a peer makes the bridge log is not as long as what it sends.
+func TestShortLog(t *testing.T) {
+	n, m := openNode(t), model(t, "N")
+	var log bytes.Buffer
+	cfg := config(n, t.TempDir())
+	cfg.Log = slog.New(slog.NewTextHandler(&log, nil))
+	b := start(t, cfg, &m.Node)
+	set(t, m, strings.Repeat("k", 500_000), `1`)
+	eventually(t, func() string { return fmt.Sprint(b.Stats().Refused) }, "1")
+	b.stop()
+	if n := log.Len(); n > 2000 || !strings.Contains(log.String(), "kkkk") {
+		t.Errorf("a log of %d bytes", n)
+	}
 }
 
 // stumbling is a topic that deletes nothing at first.

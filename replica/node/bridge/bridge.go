@@ -14,8 +14,11 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+	"unicode/utf8"
 
 	"github.com/hearsaynet/hearsay/keys"
+	"github.com/hearsaynet/hearsay/replica/model/events"
+	"github.com/hearsaynet/hearsay/replica/model/kv"
 	"github.com/hearsaynet/hearsay/replica/node"
 	"github.com/hearsaynet/hearsay/replica/scuttlebutt"
 	"github.com/hearsaynet/hearsay/replica/wire"
@@ -86,6 +89,9 @@ func Open(ctx context.Context, cfg Config) (*Bridge, error) {
 	if b.cfg.Kind == "" {
 		b.cfg.Kind = KV
 	}
+	if err := b.checkPrefix(); err != nil {
+		return nil, err
+	}
 	npm := scuttlebutt.Config{Security: cfg.Security, Log: b.log}
 	name := b.name()
 	if cfg.Security == nil {
@@ -118,6 +124,18 @@ func Open(ctx context.Context, cfg Config) (*Bridge, error) {
 	return b, nil
 }
 
+// checkPrefix refuses a prefix under which the topic has no keys, or no events.
+func (b *Bridge) checkPrefix() error {
+	prefix := b.cfg.Prefix
+	switch {
+	case b.cfg.Kind == KV && (len(prefix)+len(marker) >= kv.MaxKey || !utf8.ValidString(prefix)):
+		return fmt.Errorf("bridge: the prefix %.80q is not UTF-8 of at most %d bytes", prefix, kv.MaxKey-len(marker)-1)
+	case b.cfg.Kind == Events && (len(prefix) >= events.MaxName || prefix != "" && !nameable(prefix)):
+		return fmt.Errorf("bridge: the prefix %.80q is not UTF-8 of at most %d bytes without control characters", prefix, events.MaxName-1)
+	}
+	return nil
+}
+
 // name tells bridges of one node from another.
 func (b *Bridge) name() string {
 	sum := sha256.Sum256(fmt.Appendf(nil, "%q %q %q", b.cfg.Name, b.cfg.Kind, b.cfg.Prefix))
@@ -138,9 +156,17 @@ func (b *Bridge) Run(ctx context.Context) error { return b.side.run(ctx) }
 // Close lets go of the file. Run and all sessions have ended.
 func (b *Bridge) Close() error { return b.file.Close() }
 
+// mostLogged bounds what is logged of a key or a name, in bytes: npm's may be 1 MiB.
+const mostLogged = 80
+
 // refuse says that something does not cross.
 func (b *Bridge) refuse(what string, args ...any) {
 	b.refused.Add(1)
+	for i, arg := range args {
+		if s, ok := arg.(string); ok && len(s) > mostLogged {
+			args[i] = s[:mostLogged] + "…"
+		}
+	}
 	b.log.Warn("does not cross: "+what, args...)
 }
 

@@ -96,12 +96,17 @@ func (s *eventSide) toTheTopic(ctx context.Context) error {
 	return context.Cause(ctx)
 }
 
+// nameable says whether an event of the topic can have this name.
+func nameable(name string) bool {
+	return len(name) > 0 && len(name) <= events.MaxName && utf8.ValidString(name) && !strings.ContainsFunc(name, unicode.IsControl)
+}
+
 // publish tries until the topic takes it.
 func (s *eventSide) publish(ctx context.Context, u scuttlebutt.Update) error {
 	name, _, _ := scuttlebutt.NameArgs(u.Change)
 	name, line := s.cfg.Prefix+name, u.Line()
 	switch {
-	case len(name) == 0 || len(name) > events.MaxName || !utf8.ValidString(name) || strings.ContainsFunc(name, unicode.IsControl):
+	case !nameable(name):
 		s.refuse(fmt.Sprintf("the topic's names are UTF-8 of 1 to %d bytes without control characters", events.MaxName), "npm event", name)
 		return nil
 	case len(line)+len(name)+1 > replica.DefaultMaxChange:
