@@ -56,7 +56,7 @@ func (s *scanner) number() error {
 			}
 		}
 	}
-	if short {
+	if short || s.checked {
 		return nil
 	}
 	text := s.b[start:s.i]

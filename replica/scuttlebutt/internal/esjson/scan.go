@@ -16,9 +16,9 @@ func Check(text []byte) (canonical bool, err error) {
 }
 
 // Elements appends the elements of an array to dst, each as it stands in text. An array
-// of more than limit elements is an error.
+// of more than limit elements is an error. Numbers are not read: text has passed Check.
 func Elements(dst [][]byte, text []byte, limit int) ([][]byte, error) {
-	s := scanner{b: text}
+	s := scanner{b: text, checked: true}
 	n := 0
 	err := s.top('[', func(_, value []byte) error {
 		if n++; n > limit {
@@ -31,9 +31,9 @@ func Elements(dst [][]byte, text []byte, limit int) ([][]byte, error) {
 }
 
 // Members calls f with each member of an object, key and value as they stand in text,
-// until f fails.
+// until f fails. Numbers are not read: text has passed Check.
 func Members(text []byte, f func(key, value []byte) error) error {
-	s := scanner{b: text}
+	s := scanner{b: text, checked: true}
 	return s.top('{', f)
 }
 
@@ -44,6 +44,8 @@ type scanner struct {
 	odd  bool // something may be spelled otherwise than JSON.stringify does
 	hard int  // numbers so far that are hard to read
 	tmp  []byte
+
+	checked bool // all numbers are some that JavaScript has
 }
 
 func (s *scanner) fail(what string) error { return &SyntaxError{Offset: s.i, What: what} }
