@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math/rand/v2"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -47,6 +48,57 @@ func TestTwoFleets(t *testing.T) {
 	if n := wrote(t, a) + wrote(t, c); n > 60 {
 		t.Errorf("%d updates of the topic for 9 of npm", n)
 	}
+}
+
+// TestAnyOrder: whatever is set, deleted and started again on either side of two bridges, to
+// one fleet or to two, all end with the same.
+func TestAnyOrder(t *testing.T) {
+	for seed := range uint64(6) {
+		t.Run(fmt.Sprint(seed), func(t *testing.T) { anyOrder(t, rand.New(rand.NewPCG(seed, 0)), seed%2 == 0) })
+	}
+}
+
+func anyOrder(t *testing.T, random *rand.Rand, two bool) {
+	a := openNode(t)
+	c := openNode(t, a.ListenAddrs()[0])
+	m := model(t, "M")
+	nodes, models, dirs := []*node.Node{a, c}, []*scuttlebutt.Model{m, m}, []string{t.TempDir(), t.TempDir()}
+	if two {
+		models[1] = model(t, "O")
+	}
+	var bridges [2]*running
+	for i := range bridges {
+		bridges[i] = start(t, config(nodes[i], dirs[i]), &models[i].Node)
+	}
+	for at := range 150 {
+		i, key := random.IntN(2), fmt.Sprint("k", random.IntN(5))
+		switch random.IntN(6) {
+		case 0, 1:
+			set(t, models[i], key, fmt.Sprint(at))
+		case 2:
+			set(t, models[i], key, "null")
+		case 3, 4:
+			put(t, nodes[i], "p/"+key, fmt.Sprint(at))
+		default:
+			if _, err := nodes[i].Delete(t.Context(), "p/"+key); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if random.IntN(50) == 0 {
+			bridges[i].stop()
+			bridges[i] = start(t, config(nodes[i], dirs[i]), &models[i].Node)
+		}
+	}
+	rest(t, func() string { return fmt.Sprint(wrote(t, a), wrote(t, c), bridges[0].Stats(), bridges[1].Stats()) })
+	eventually(t, func() string {
+		want := topicHolds(t, a)
+		for _, got := range []string{topicHolds(t, c), modelHolds(models[0]), modelHolds(models[1])} {
+			if got = strings.ReplaceAll(got, `"`, ""); strings.ReplaceAll(want, "p/", "") != strings.ReplaceAll(got, "p/", "") {
+				return fmt.Sprintf("%s and %s", want, got)
+			}
+		}
+		return ""
+	}, "")
 }
 
 // TestForgedNote: a note of an author of the topic neither stops a key nor has it go to

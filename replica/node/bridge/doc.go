@@ -28,8 +28,9 @@
 //
 //	{"author":"Qm…","seq":5}
 //
-// Each crosses once, over restarts too. Two bridges between one topic and one fleet bring
-// keys and values to the same state; events they would double. Their prefixes are the same,
+// Each crosses once, over restarts too. Bridges between one topic and one fleet, or
+// several, bring keys and values to the same state; events they would double in one fleet,
+// and not carry from one to another. Their prefixes are the same,
 // or neither begins with the other: what one brings, the other would bring back under a longer
 // key, again and again.
 //
