@@ -161,9 +161,17 @@ func (f *File) open(ctx context.Context, path string) (loaded Loaded, err error)
 		ctx, end := context.WithCancel(ctx)
 		defer end()
 		r := newReceiver(ctx, f.node, path)
+		var own float64
+		r.header = func(h *Header) error {
+			if h.ID == f.node.id {
+				own = max(own, h.Clock[h.ID])
+			}
+			return nil
+		}
 		if loaded, err = r.load(ctx, end, old); err != nil {
 			return loaded, errors.Join(err, old.Close())
 		}
+		f.node.resume(own)
 		if live := f.node.Stats().Updates; loaded.Refused > 0 || loaded.Updates < 2*live {
 			f.file, f.held = old, r.session
 			return loaded, f.mend(loaded)

@@ -2,12 +2,14 @@ package scuttlebutt
 
 import (
 	"bytes"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 )
 
 func TestSaveAndLoad(t *testing.T) {
@@ -270,4 +272,48 @@ func TestFileNext(t *testing.T) {
 	f, _ = open(t, b, next)
 	f.Close()
 	want(t, b, "k=1 l=1")
+}
+
+// TestFileClock: own updates are later than what peers know of a node, although those have
+// been replaced, the file written anew, and the system's clock set back since.
+func TestFileClock(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "history")
+	began := time.Now()
+	var last float64
+	for restart := range 3 {
+		a := newModel(t, "A")
+		a.now = func() time.Time { return began.Add(-time.Duration(restart) * time.Hour) }
+		f, _ := open(t, a, path)
+		if restart != 1 {
+			u, err := a.Set(t.Context(), "k", json.RawMessage(`1`))
+			if restart == 2 {
+				if !errors.Is(err, ErrFuture) {
+					t.Errorf("two hours before what peers know: %v", err)
+				}
+				a.now = func() time.Time { return began }
+				u, err = a.Set(t.Context(), "k", json.RawMessage(`1`))
+			}
+			if err != nil || u.Timestamp <= last {
+				t.Errorf("an update of %v, and peers know one of %v: %v", u.Timestamp, last, err)
+			}
+			last = u.Timestamp
+		}
+		if err := f.Close(); err != nil {
+			t.Fatal(err)
+		}
+		b := newModel(t, "B")
+		b.now = func() time.Time { return began.Add(time.Duration(restart+1) * time.Second) }
+		set(t, b, "k", `2`)
+		var anew bytes.Buffer
+		if err := errors.Join(b.Save(&anew), func() error { _, err := a.Load(t.Context(), &anew); return err }()); err != nil {
+			t.Fatal(err)
+		}
+		anew.Reset()
+		if err := errors.Join(a.Save(&anew), os.WriteFile(path, anew.Bytes(), 0o600)); err != nil {
+			t.Fatal(err)
+		}
+		if strings.Contains(anew.String(), `"A"]`) {
+			t.Fatalf("an own update stands in the file: %s", anew.String())
+		}
+	}
 }

@@ -89,6 +89,21 @@ func (n *Node) own() float64 {
 	return n.clock[n.id]
 }
 
+// resume dates own updates behind ts, that of one which others may know although it has
+// been replaced since: they drop what is dated before.
+func (n *Node) resume(ts float64) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	before, met := n.clock[n.id]
+	if ts <= before {
+		return
+	}
+	if !met {
+		n.size += len(n.self) + clockEntry
+	}
+	n.clock[n.id], n.newest = ts, max(n.newest, ts)
+}
+
 // behind returns the next timestamp that JavaScript can tell from ts.
 func behind(ts float64) float64 { return math.Nextafter(ts, math.Inf(1)) }
 
