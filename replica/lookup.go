@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -31,35 +32,17 @@ func (o ownKeystore) LookupAdmission(ctx context.Context, id keys.NodeID) (keys.
 	return keys.LookupAdmission(ctx, o.r.cfg.Keystore, id)
 }
 
-// LookupAll implements keys.Batcher.
-func (o ownKeystore) LookupAll(ctx context.Context, ids []keys.NodeID) []keys.Answer {
-	answers := make([]keys.Answer, len(ids))
-	b, batches := o.r.cfg.Keystore.(keys.Batcher)
-	if batches {
-		for i := range answers {
-			answers[i].Err = errors.New("replica: the keystore returned too few answers")
-		}
-		copy(answers, b.LookupAll(ctx, ids))
+// lookupSome is one request, if the keystore takes several ids in one.
+func (r *Replica) lookupSome(ctx context.Context, ids []keys.NodeID) []keys.Answer {
+	own := ownKeystore{r}
+	if _, ok := r.cfg.Keystore.(keys.Batcher); !ok {
+		return keys.LookupAll(ctx, own, ids)
 	}
-	for i, id := range ids {
-		if !batches || id == o.r.self {
-			answers[i].Admission, answers[i].Err = o.LookupAdmission(ctx, id)
-		}
+	answers := keys.LookupAll(ctx, r.cfg.Keystore, ids)
+	if i := slices.Index(ids, r.self); i >= 0 {
+		answers[i].Admission, answers[i].Err = own.LookupAdmission(ctx, r.self)
 	}
 	return answers
-}
-
-// lookupSafely is LookupAll of a keystore that may panic: then it cannot say.
-func (o ownKeystore) lookupSafely(ctx context.Context, ids []keys.NodeID) (answers []keys.Answer) {
-	defer func() {
-		if p := recover(); p != nil {
-			answers = make([]keys.Answer, len(ids))
-			for i := range answers {
-				answers[i].Err = fmt.Errorf("replica: the keystore panicked: %v", p)
-			}
-		}
-	}()
-	return o.LookupAll(ctx, ids)
 }
 
 // lookupAll asks the keystore about ids, many at the same time, and returns an answer
@@ -84,7 +67,7 @@ func (r *Replica) lookupAll(ctx context.Context, ids []keys.NodeID) []keys.Answe
 				if to-size >= len(ids) {
 					return
 				}
-				got := ownKeystore{r}.lookupSafely(ctx, ids[to-size:min(to, len(ids))])
+				got := r.lookupSome(ctx, ids[to-size:min(to, len(ids))])
 				copy(answers[to-size:], got)
 				if anySure(got) {
 					silence.Reset(lookupTimeout)
@@ -94,8 +77,8 @@ func (r *Replica) lookupAll(ctx context.Context, ids []keys.NodeID) []keys.Answe
 	}
 	tasks.Wait()
 	for i := range answers {
-		if answers[i].Err == nil && answers[i].Key.ID() != ids[i] { // its turn never came, or it is somebody else's
-			answers[i] = keys.Answer{Err: fmt.Errorf("replica: the keystore has not given the key of %v", ids[i])}
+		if answers[i].Err == nil && answers[i].Key == (keys.PublicKey{}) { // its turn never came
+			answers[i].Err = fmt.Errorf("replica: the keystore has not given the key of %v", ids[i])
 		}
 	}
 	return answers
