@@ -64,11 +64,15 @@ func model(ctx context.Context, id string, n int) (*scuttlebutt.Model, error) {
 	return m, nil
 }
 
-// serve has a node of ours listen.
-func serve(ctx context.Context, m *scuttlebutt.Model) (port int, stop func(), err error) {
+// serve has a node of ours with n updates listen.
+func serve(ctx context.Context, n int) (clock scuttlebutt.Clock, addr string, stop func(), err error) {
+	m, err := model(ctx, "A", n)
+	if err != nil {
+		return nil, "", nil, err
+	}
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
-		return 0, nil, err
+		return nil, "", nil, err
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	done := make(chan struct{})
@@ -76,7 +80,7 @@ func serve(ctx context.Context, m *scuttlebutt.Model) (port int, stop func(), er
 		m.Serve(ctx, ln, scuttlebutt.SyncConfig{})
 		close(done)
 	}()
-	return ln.Addr().(*net.TCPAddr).Port, func() { cancel(); <-done }, nil
+	return m.Clock(), ln.Addr().String(), func() { cancel(); <-done }, nil
 }
 
 func (b *bench) npmToNPM(ctx context.Context, n int) (time.Duration, error) {
@@ -153,11 +157,7 @@ func fetchModel(ctx context.Context, addr string, n int) (time.Duration, error) 
 }
 
 func (b *bench) goToNPM(ctx context.Context, n int) (time.Duration, error) {
-	from, err := model(ctx, "A", n)
-	if err != nil {
-		return 0, err
-	}
-	port, stop, err := serve(ctx, from)
+	clock, addr, stop, err := serve(ctx, n)
 	if err != nil {
 		return 0, err
 	}
@@ -167,20 +167,16 @@ func (b *bench) goToNPM(ctx context.Context, n int) (time.Duration, error) {
 		return 0, err
 	}
 	defer to.Stop()
-	return fetch(to, fmt.Sprintf("127.0.0.1:%d", port), from.Clock())
+	return fetch(to, addr, clock)
 }
 
 func (b *bench) goToGo(ctx context.Context, n int) (time.Duration, error) {
-	from, err := model(ctx, "A", n)
-	if err != nil {
-		return 0, err
-	}
-	port, stop, err := serve(ctx, from)
+	_, addr, stop, err := serve(ctx, n)
 	if err != nil {
 		return 0, err
 	}
 	defer stop()
-	return fetchModel(ctx, fmt.Sprintf("127.0.0.1:%d", port), n)
+	return fetchModel(ctx, addr, n)
 }
 
 func (b *bench) npmToNPMSigned(ctx context.Context, n int) (time.Duration, error) {
