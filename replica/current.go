@@ -12,7 +12,7 @@ import (
 // lookWhetherCurrent tells of it when the replica has become current.
 func (r *Replica) lookWhetherCurrent() {
 	r.mu.Lock()
-	current, _ := r.currentLocked(r.now())
+	current, _ := r.currentLocked(r.Now())
 	news := current && !r.current
 	r.current = current
 	r.mu.Unlock()
@@ -114,7 +114,7 @@ func (l *lane) status() LinkStatus {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	x := LinkStatus{Peer: l.name(), Topic: r.cfg.Topic, State: LinkOK, Drained: l.drained}
-	now := r.now()
+	now := r.Now()
 	carries, alive, lacking := 0, false, 0
 	var newest uint64
 	for id, acc := range l.accounts {

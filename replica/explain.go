@@ -95,7 +95,7 @@ func (r *Replica) explainAuthor(id keys.NodeID) Explanation {
 		x.Frontier = a.frontier
 	}
 	x.State, x.Reason = r.stateLocked(id, a)
-	now := r.now()
+	now := r.Now()
 	if a != nil {
 		x.Word = r.wordLocked(a, now)
 		if since, stale := r.staleSinceLocked(id, a, now); stale {
@@ -218,7 +218,7 @@ type Status struct {
 // Status returns the state of all known authors, ascending by id.
 func (r *Replica) Status() Status {
 	var s Status
-	now := r.now()
+	now := r.Now()
 	r.mu.Lock()
 	s.Current, s.NotCurrent = r.currentLocked(now)
 	for id, a := range r.authors {

@@ -261,7 +261,7 @@ func (r *Replica) doubted(id keys.NodeID, high uint64, from []source) {
 	r.mu.Lock()
 	a := r.authors[id]
 	if a.doubt == nil || high < a.doubt.at {
-		since := r.now()
+		since := r.Now()
 		if a.doubt != nil {
 			since = a.doubt.since
 		}

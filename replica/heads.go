@@ -145,7 +145,7 @@ func (r *Replica) precheckHead(u *wire.UnverifiedHead, from source) (done bool) 
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	a := r.authors[u.Author()]
-	now := r.now()
+	now := r.Now()
 	switch {
 	case instant(u.Issued()).After(now.Add(r.cfg.MaxSkew)):
 		return true
@@ -182,7 +182,7 @@ func (r *Replica) takeHead(h *wire.Head, from []source) {
 		return
 	}
 	a.word = r.newWord(h, w)
-	a.word.pace.AllowN(r.now(), 1)
+	a.word.pace.AllowN(r.Now(), 1)
 	for _, s := range from {
 		a.word.hear(s, id)
 	}
@@ -198,7 +198,7 @@ func (r *Replica) takeHead(h *wire.Head, from []source) {
 	} else if have != ref {
 		r.mu.Lock()
 		if a.doubt == nil {
-			a.doubt = &doubt{ref.Seq, from[0].name(), r.now()}
+			a.doubt = &doubt{ref.Seq, from[0].name(), r.Now()}
 		}
 		r.mu.Unlock()
 		r.ask(id)
@@ -275,7 +275,7 @@ func (r *Replica) headLoop() {
 // passHeads offers the heads that are due to all links.
 func (r *Replica) passHeads() {
 	r.mu.Lock()
-	now := r.now()
+	now := r.Now()
 	var due []keys.NodeID
 	for id := range r.words.pass {
 		w := r.authors[id].word
@@ -320,7 +320,7 @@ func (r *Replica) signHeads() {
 	var last, moved time.Time
 	var next time.Duration
 	var told, seen wire.Ref
-	jitter := rand.New(rand.NewPCG(binary.BigEndian.Uint64(r.self[2:]), uint64(r.now().UnixNano())))
+	jitter := rand.New(rand.NewPCG(binary.BigEndian.Uint64(r.self[2:]), uint64(r.Now().UnixNano())))
 	for {
 		select {
 		case <-r.ctx.Done():
@@ -349,7 +349,7 @@ func (r *Replica) signHeads() {
 
 // signHead signs and stores a head for a frontier that is stored.
 func (r *Replica) signHead(frontier wire.Ref) error {
-	issued := r.issued.next(r.now())
+	issued := r.issued.next(r.Now())
 	sig, err := r.cfg.Signer.Sign(r.ctx, wire.NamespaceHead, wire.HeadMessage(r.cfg.Topic, frontier, issued))
 	if err != nil {
 		return err

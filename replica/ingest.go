@@ -216,7 +216,7 @@ func (r *Replica) refAt(id keys.NodeID, seq uint64) (wire.Ref, error) {
 // so by offering those from first to last.
 func (r *Replica) gapLocked(a *author, want, first, last uint64, peer string) {
 	if a.gap == nil {
-		a.gap = &gap{since: r.now(), peer: peer}
+		a.gap = &gap{since: r.Now(), peer: peer}
 		r.notices.send(Notice{Kind: Gap, Ref: wire.Ref{Author: a.id, Seq: want}, Peer: peer,
 			Reason: fmt.Sprintf("%d was offered, %d is missing", first, want)})
 	}

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"sync"
-	"time"
 
 	"github.com/cenkalti/backoff/v5"
 
@@ -311,6 +310,3 @@ func (r *Replica) trouble(what string, err error) {
 	r.log.Error("trouble", "doing", what, "error", err)
 	r.notices.send(Notice{Kind: Failed, Reason: what + ": " + err.Error()})
 }
-
-// now is the wall clock in ns since the Unix epoch.
-func (r *Replica) now() time.Time { return r.cfg.Now() }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/hearsaynet/hearsay/keys"
@@ -36,9 +37,10 @@ type models struct {
 	mounts  map[string]Model
 	folded  map[keys.NodeID]*folded // the authors that are in the models
 	out     map[keys.NodeID]bool    // the authors that were withdrawn
-	newest  uint64                  // the newest time of a folded update
 	due     parkedHeap
 	changed chan struct{} // a parked update may be due earlier than thought
+
+	newest atomic.Uint64 // the newest time of a folded update; moved with mu held
 
 	bounds   bounds
 	rebuilds rebuilds
@@ -229,7 +231,7 @@ func (m *models) admitEntryLocked(f *folded, run *wire.Run, i int, limit uint64)
 		m.parkLocked(f, run, i)
 		return
 	}
-	m.newest = max(m.newest, e.Time)
+	m.sawLocked(e.Time)
 	model := m.mounts[e.Channel]
 	if model == nil {
 		m.r.counts.applied.Add(1)
@@ -237,6 +239,9 @@ func (m *models) admitEntryLocked(f *folded, run *wire.Run, i int, limit uint64)
 	}
 	m.foldLocked(model, run, i, false)
 }
+
+// sawLocked moves the newest time of a folded update.
+func (m *models) sawLocked(at uint64) { m.newest.Store(max(m.newest.Load(), at)) }
 
 // foldLocked gives an update to model. A panic in it is an error of this update.
 func (m *models) foldLocked(model Model, run *wire.Run, i int, replay bool) {
@@ -433,7 +438,7 @@ func (m *models) catchUp(id keys.NodeID) error {
 		case at > limit:
 			m.parkLocked(f, run, i)
 		default:
-			m.newest = max(m.newest, at)
+			m.sawLocked(at)
 		}
 	})
 }
@@ -448,8 +453,8 @@ func (m *models) nextTime(now time.Time) (uint64, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	t := uint64(now.UnixNano())
-	if m.newest <= m.limit() && !m.r.cfg.testOnly.clockIgnored { // else our own clock has been set back since
-		t = max(t, m.newest)
+	if newest := m.newest.Load(); newest <= m.limit() && !m.r.cfg.testOnly.clockIgnored { // else our own clock has been set back since
+		t = max(t, newest)
 	}
 	t++
 	if t > wire.MaxInteger-wire.MaxEntries {

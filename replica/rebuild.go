@@ -116,7 +116,7 @@ func (m *models) rebuild() map[keys.NodeID]Notice {
 	b.running, b.took = false, time.Since(began)
 	if err == nil {
 		m.r.counts.applied.Store(n)
-		b.since = m.r.now() // of what came meanwhile
+		b.since = m.r.Now() // of what came meanwhile
 		return notices
 	}
 	m.r.trouble("rebuild the models", err)
@@ -148,7 +148,7 @@ func (m *models) short(id keys.NodeID, err error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if len(b.due) == 0 {
-		b.since = m.r.now()
+		b.since = m.r.Now()
 	}
 	m.rebuildAgainLocked(map[keys.NodeID]Notice{id: {Kind: Failed, Ref: wire.Ref{Author: id}, Reason: "its updates have been read again"}})
 }
@@ -216,7 +216,7 @@ func (m *models) withdraw(id keys.NodeID, why Notice) {
 	if m.r.cfg.testOnly.withdrawnKept {
 		return
 	}
-	m.rebuilds.later(m.r.now(), why)
+	m.rebuilds.later(m.r.Now(), why)
 }
 
 // cutLocked takes an author's updates above keep out of the models, which follow with a
@@ -237,7 +237,7 @@ func (m *models) cutLocked(id keys.NodeID, keep uint64, why Notice) {
 	if m.r.cfg.testOnly.tailKept {
 		return
 	}
-	m.rebuilds.later(m.r.now(), why)
+	m.rebuilds.later(m.r.Now(), why)
 }
 
 // waits is what status tells of parked updates: a copy, so that nobody waits for the

@@ -100,7 +100,7 @@ func (r *Replica) refuseLocked(u wire.Unverified, offered keys.PublicKey, from s
 	if r.authors[id] == nil {
 		r.strangerLocked(id, offered, peer, why)
 	}
-	x := refusal{author: id, peer: peer, at: r.now(), why: why.Error()}
+	x := refusal{author: id, peer: peer, at: r.Now(), why: why.Error()}
 	n := uint64(0)
 	switch u := u.(type) {
 	case *wire.UnverifiedRun:
@@ -134,6 +134,6 @@ func (r *Replica) strangerLocked(id keys.NodeID, offered keys.PublicKey, peer st
 	if !offered.IsZero() && offered.ID() == id {
 		st.key = offered
 	}
-	st.why, st.peer, st.at, st.full = why.Error(), peer, r.now(), errors.Is(why, errTooMany)
+	st.why, st.peer, st.at, st.full = why.Error(), peer, r.Now(), errors.Is(why, errTooMany)
 	st.count++
 }

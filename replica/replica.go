@@ -291,6 +291,14 @@ func (r *Replica) Topic() string { return r.cfg.Topic }
 // Self returns the id of the own author, zero for a replica without a Signer.
 func (r *Replica) Self() keys.NodeID { return r.self }
 
+// Now returns the time by the replica's wall clock, which is Config.Now.
+func (r *Replica) Now() time.Time { return r.cfg.Now() }
+
+// Version returns the newest time, in ns since the Unix epoch, of the updates that have
+// had their turn since Open, 0 before the first. Updates that are parked do not count;
+// such that were retracted since do. A model's ApplyUpdate may call it.
+func (r *Replica) Version() uint64 { return r.models.newest.Load() }
+
 // Clock returns the frontiers of all admitted authors.
 func (r *Replica) Clock() Clock {
 	r.mu.Lock()
