@@ -3,6 +3,7 @@ package kv
 import (
 	"github.com/hearsaynet/hearsay/keys"
 	"github.com/hearsaynet/hearsay/replica"
+	"github.com/hearsaynet/hearsay/replica/model/internal/mount"
 )
 
 // Model is what a replica calls.
@@ -14,31 +15,7 @@ type Model interface {
 // Detached returns a Map without a replica, and its model.
 func Detached(self keys.NodeID, watchBuffer int) (*Map, Model) {
 	m := newModel(self, testOnly{})
-	return &Map{model: m, watchBuffer: watchBuffer, unmount: func() {}}, m
-}
-
-// Listing reports whether the live table believes that it is being listed.
-func Listing(m *Map) bool {
-	m.model.mu.Lock()
-	defer m.model.mu.Unlock()
-	return m.model.now.listing != 0
-}
-
-// HoldListing begins a listing that has not ended; finish returns its keys.
-func HoldListing(m *Map) (finish func() []string) {
-	m.model.mu.Lock()
-	defer m.model.mu.Unlock()
-	t := m.model.now
-	s := t.begin()
-	return func() (keys []string) {
-		for _, it := range s.sorted() {
-			keys = append(keys, it.key+"="+it.value)
-		}
-		m.model.mu.Lock()
-		defer m.model.mu.Unlock()
-		t.end()
-		return keys
-	}
+	return &Map{channel: new(mount.Channel), model: m, watchBuffer: watchBuffer}, m
 }
 
 // MustSet and MustDelete make changes of keys that are good.

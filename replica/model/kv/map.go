@@ -2,20 +2,19 @@ package kv
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"iter"
-	"sync/atomic"
 
 	"github.com/hearsaynet/hearsay/replica"
+	"github.com/hearsaynet/hearsay/replica/model/internal/mount"
 	"github.com/hearsaynet/hearsay/replica/wire"
 )
 
 // DefaultChannel is where a Map is mounted unless told otherwise.
 const DefaultChannel = "kv"
 
-// ErrClosed is returned by the methods of a Map that has been closed.
-var ErrClosed = errors.New("kv: closed")
+// ErrClosed is wrapped by the errors of a Map that has been closed.
+var ErrClosed = mount.ErrClosed
 
 // Config tunes a Map. The zero value of each field works.
 type Config struct {
@@ -42,39 +41,32 @@ type Pair struct {
 // Map is the map of one channel of a replica. It is safe for concurrent use. Close it
 // before the replica.
 type Map struct {
-	replica     *replica.Replica
-	channel     string
+	channel     *mount.Channel
 	watchBuffer int
 	model       *model
-	unmount     func()
-	closed      atomic.Bool
 }
 
 // Mount folds what the replica has of a channel, "" for "kv", into a Map, which
 // follows from then on.
 func Mount(r *replica.Replica, channel string, cfg Config) (*Map, error) {
-	if channel == "" {
-		channel = DefaultChannel
-	}
 	if cfg.WatchBuffer < 0 {
 		return nil, fmt.Errorf("kv: Config.WatchBuffer is %d", cfg.WatchBuffer)
 	}
 	if cfg.WatchBuffer == 0 {
 		cfg.WatchBuffer = DefaultWatchBuffer
 	}
-	m := &Map{replica: r, channel: channel, watchBuffer: cfg.WatchBuffer, model: newModel(r.Self(), cfg.testOnly)}
+	m := &Map{watchBuffer: cfg.WatchBuffer, model: newModel(r.Self(), cfg.testOnly)}
 	var err error
-	if m.unmount, err = r.Mount(channel, m.model); err != nil {
-		return nil, fmt.Errorf("kv: %w", err)
+	if m.channel, err = mount.Open(DefaultChannel, r, channel, m.model); err != nil {
+		return nil, err
 	}
 	return m, nil
 }
 
 // Close unmounts the Map and ends its watchers. What it holds can still be read.
 func (m *Map) Close() {
-	m.closed.Store(true)
-	m.unmount()
-	m.model.watches.close()
+	m.channel.Close()
+	m.model.watches.Close()
 }
 
 // Set gives key a value, and returns when that is signed, durable and applied. The
@@ -95,11 +87,7 @@ func (m *Map) one(ctx context.Context, o op, key string, value []byte) (wire.Ref
 	if err != nil {
 		return wire.Ref{}, fmt.Errorf("kv: %w", err)
 	}
-	refs, err := m.write(ctx, c)
-	if err != nil {
-		return wire.Ref{}, err
-	}
-	return refs[0], nil
+	return m.channel.WriteOne(ctx, c)
 }
 
 // SetMany is Set for 1 to 256 pairs, under one signature and stored together or not
@@ -116,23 +104,12 @@ func (m *Map) SetMany(ctx context.Context, pairs []Pair) ([]wire.Ref, error) {
 			return nil, fmt.Errorf("kv: pair %d: %w", i, err)
 		}
 	}
-	return m.write(ctx, changes...)
-}
-
-func (m *Map) write(ctx context.Context, changes ...[]byte) ([]wire.Ref, error) {
-	if m.closed.Load() {
-		return nil, ErrClosed
-	}
-	refs, err := m.replica.LocalUpdates(ctx, m.channel, changes...)
-	if err != nil {
-		return nil, fmt.Errorf("kv: %w", err)
-	}
-	return refs, nil
+	return m.channel.Write(ctx, changes...)
 }
 
 // Get returns key's value, if it has one.
 func (m *Map) Get(key string) (Entry, bool) {
-	r := m.model.get(key)
+	r := m.model.state.Now().get(key)
 	if !r.live() {
 		return Entry{}, false
 	}
@@ -140,14 +117,14 @@ func (m *Map) Get(key string) (Entry, bool) {
 }
 
 // Len returns the number of keys that have a value.
-func (m *Map) Len() int { return m.model.size() }
+func (m *Map) Len() int { return int(m.model.state.Now().live.Load()) }
 
 // Keys returns the keys that have a value, bytewise, as they are when the iteration
 // begins.
 func (m *Map) Keys() iter.Seq[string] {
 	return func(yield func(string) bool) {
-		for _, it := range m.model.list() {
-			if !yield(it.key) {
+		for _, it := range m.model.state.Now().sorted() {
+			if !yield(it.Key) {
 				return
 			}
 		}
@@ -159,8 +136,8 @@ func (m *Map) Keys() iter.Seq[string] {
 // wait for it.
 func (m *Map) All() iter.Seq2[string, Entry] {
 	return func(yield func(string, Entry) bool) {
-		for _, it := range m.model.list() {
-			if !yield(it.key, it.entry(it.key)) {
+		for _, it := range m.model.state.Now().sorted() {
+			if !yield(it.Key, it.Record.entry(it.Key)) {
 				return
 			}
 		}

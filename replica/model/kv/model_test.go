@@ -338,40 +338,6 @@ func TestRebuildIsNotSeen(t *testing.T) {
 	}
 }
 
-// TestListingIsOneMoment writes to every key while a listing is under way.
-func TestListingIsOneMoment(t *testing.T) {
-	m, model := kv.Detached(keys.NodeID{}, 1)
-	const n = 2000
-	write := func(seq uint64, value string) (want []string) {
-		for i := range n {
-			key := fmt.Sprintf("key %04d", i)
-			apply(t, model, update("a", seq, seq, kv.MustSet(key, value)))
-			want = append(want, key+"="+value)
-		}
-		return want
-	}
-	first := write(1, "first")
-	finish := kv.HoldListing(m)
-	second := write(2, "second")
-	between := kv.HoldListing(m)
-	apply(t, model, update("a", 3, 3, kv.MustDelete("key 0000")), update("a", 4, 4, kv.MustSet("new", "")))
-	if got := finish(); !slices.Equal(got, first) {
-		t.Errorf("the first listing has %d keys, the first %q", len(got), got[0])
-	}
-	if got := between(); !slices.Equal(got, second) {
-		t.Errorf("the second listing has %d keys, the first %q", len(got), got[0])
-	}
-	if got := slices.Collect(m.Keys()); len(got) != n || got[0] != "key 0001" || got[n-1] != "new" {
-		t.Errorf("then there are %d keys, %q to %q", len(got), got[0], got[len(got)-1])
-	}
-	for range m.All() {
-		break
-	}
-	if kv.Listing(m) {
-		t.Error("a listing was not ended")
-	}
-}
-
 // TestValuesBelongToTheCaller: what comes out can be written to, and the change that
 // came in can be reused.
 func TestValuesBelongToTheCaller(t *testing.T) {

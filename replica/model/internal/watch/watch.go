@@ -1,0 +1,198 @@
+// Package watch hands the changes of a model to those who watch it, and waits for none
+// of them: a watcher that is too slow loses changes, and is told how many and where.
+package watch
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+
+	"github.com/bmatcuk/doublestar/v4"
+)
+
+// DefaultBuffer bounds the changes that wait for one slow watcher.
+const DefaultBuffer = 1024
+
+// ErrBadGlob is wrapped by Glob's error for a pattern that is none.
+var ErrBadGlob = errors.New("bad pattern")
+
+// Glob returns what tells whether a name matches pattern, in which * stands for any
+// characters but '/', ** as a whole path element for any number of them, ? for one
+// character, [a-z] for a class, {a,b} for alternatives, and "" for every name.
+func Glob(pattern string) (func(name string) bool, error) {
+	if !doublestar.ValidatePattern(pattern) {
+		return nil, fmt.Errorf("%w %q", ErrBadGlob, pattern)
+	}
+	if pattern == "" || pattern == "**" {
+		return func(string) bool { return true }, nil
+	}
+	return func(name string) bool { return doublestar.MatchUnvalidated(pattern, name) }, nil
+}
+
+// Hub hands events to watchers, who see them as changes. Events do not change once told.
+type Hub[Event, Change any] struct {
+	show func(Event) Change
+	lost func(n uint64) Change
+
+	some  atomic.Int32 // len(watchers)
+	tasks sync.WaitGroup
+
+	mu       sync.Mutex // guards the fields below
+	watchers map[*watcher[Event]]struct{}
+	ended    chan struct{} // made with the first watcher
+	closed   bool
+}
+
+// New returns a hub. show makes, for each watcher anew, the change that an event is to
+// it; lost, the one that says that n were missed.
+func New[Event, Change any](show func(Event) Change, lost func(n uint64) Change) *Hub[Event, Change] {
+	return &Hub[Event, Change]{show: show, lost: lost, watchers: make(map[*watcher[Event]]struct{})}
+}
+
+// Watch returns the changes that wants asks for, from now on, until ctx ends or the hub
+// is closed; then the channel is closed. At most buffer events wait for the reader. If
+// the hub is closed already, it returns nil.
+func (h *Hub[Event, Change]) Watch(ctx context.Context, buffer int, wants func(Event) bool) <-chan Change {
+	w := &watcher[Event]{wants: wants, most: buffer, wake: make(chan struct{}, 1)}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.closed {
+		return nil
+	}
+	if h.ended == nil {
+		h.ended = make(chan struct{})
+	}
+	h.watchers[w] = struct{}{}
+	h.some.Add(1)
+	out, ended := make(chan Change), h.ended
+	h.tasks.Go(func() {
+		defer close(out)
+		h.pump(ctx, w, out, ended)
+		h.mu.Lock()
+		defer h.mu.Unlock()
+		delete(h.watchers, w)
+		h.some.Add(-1)
+	})
+	return out
+}
+
+// pump hands a watcher's queue to its reader.
+func (h *Hub[Event, Change]) pump(ctx context.Context, w *watcher[Event], out chan<- Change, ended <-chan struct{}) {
+	for {
+		q, ok := w.pop()
+		if !ok {
+			select {
+			case <-w.wake:
+				continue
+			case <-ctx.Done():
+			case <-ended:
+			}
+			return
+		}
+		var c Change
+		if q.lost > 0 {
+			c = h.lost(q.lost)
+		} else {
+			c = h.show(q.event)
+		}
+		select {
+		case out <- c:
+		case <-ctx.Done():
+			return
+		case <-ended:
+			return
+		}
+	}
+}
+
+// Watched reports whether there is a watcher, so that events need not be made for none.
+func (h *Hub[Event, Change]) Watched() bool { return h.some.Load() > 0 }
+
+// Tell hands an event to the watchers that want it.
+func (h *Hub[Event, Change]) Tell(e Event) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.tellLocked(e)
+}
+
+// Together calls f, which may tell several events; watchers come before all of them or
+// behind, and so does what f does besides.
+func (h *Hub[Event, Change]) Together(f func(tell func(Event))) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	f(h.tellLocked)
+}
+
+func (h *Hub[Event, Change]) tellLocked(e Event) {
+	for w := range h.watchers {
+		if w.wants(e) {
+			w.push(e)
+		}
+	}
+}
+
+// Close ends all watchers and waits for them.
+func (h *Hub[Event, Change]) Close() {
+	h.mu.Lock()
+	if !h.closed {
+		h.closed = true
+		if h.ended != nil {
+			close(h.ended)
+		}
+	}
+	h.mu.Unlock()
+	h.tasks.Wait()
+}
+
+// watcher is one reader of changes.
+type watcher[Event any] struct {
+	wants func(Event) bool
+	most  int
+	wake  chan struct{}
+
+	mu    sync.Mutex // guards the fields below
+	queue []queued[Event]
+	lost  uint64 // missed behind the last of queue
+}
+
+// queued is an event, or how many were missed here.
+type queued[Event any] struct {
+	event Event
+	lost  uint64
+}
+
+func (w *watcher[Event]) push(e Event) {
+	w.mu.Lock()
+	if w.lost > 0 && len(w.queue) < w.most {
+		w.queue = append(w.queue, queued[Event]{lost: w.lost})
+		w.lost = 0
+	}
+	if len(w.queue) < w.most {
+		w.queue = append(w.queue, queued[Event]{event: e})
+	} else {
+		w.lost++
+	}
+	w.mu.Unlock()
+	select {
+	case w.wake <- struct{}{}:
+	default:
+	}
+}
+
+func (w *watcher[Event]) pop() (q queued[Event], ok bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	switch {
+	case len(w.queue) > 0:
+		q = w.queue[0]
+		w.queue[0] = queued[Event]{} // the array behind lives on
+		w.queue = w.queue[1:]
+	case w.lost > 0:
+		q.lost, w.lost = w.lost, 0
+	default:
+		return q, false
+	}
+	return q, true
+}
