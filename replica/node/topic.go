@@ -75,11 +75,20 @@ func (t *topic) readable() error {
 	return nil
 }
 
+// orClosed says that the node has stopped where a model says that it has.
+func orClosed(err error) error {
+	if errors.Is(err, kv.ErrClosed) || errors.Is(err, events.ErrClosed) || errors.Is(err, replica.ErrClosed) {
+		return fmt.Errorf("node: %w", ErrClosed)
+	}
+	return err
+}
+
 func (t *topic) Set(ctx context.Context, key string, value []byte) (wire.Ref, error) {
 	if err := t.writable(ctx); err != nil {
 		return wire.Ref{}, err
 	}
-	return t.kv.Set(ctx, key, value)
+	ref, err := t.kv.Set(ctx, key, value)
+	return ref, orClosed(err)
 }
 
 func (t *topic) SetMany(ctx context.Context, pairs []Pair) ([]wire.Ref, error) {
@@ -90,14 +99,16 @@ func (t *topic) SetMany(ctx context.Context, pairs []Pair) ([]wire.Ref, error) {
 	for i, p := range pairs {
 		many[i] = kv.Pair(p)
 	}
-	return t.kv.SetMany(ctx, many)
+	refs, err := t.kv.SetMany(ctx, many)
+	return refs, orClosed(err)
 }
 
 func (t *topic) Delete(ctx context.Context, key string) (wire.Ref, error) {
 	if err := t.writable(ctx); err != nil {
 		return wire.Ref{}, err
 	}
-	return t.kv.Delete(ctx, key)
+	ref, err := t.kv.Delete(ctx, key)
+	return ref, orClosed(err)
 }
 
 func (t *topic) Get(_ context.Context, key string) (Value, error) {
@@ -146,7 +157,7 @@ func (t *topic) Watch(ctx context.Context, glob string) iter.Seq2[Change, error]
 	changes, err := t.kv.Watch(watching, glob)
 	if err != nil {
 		stop()
-		return failing[Change](err)
+		return failing[Change](orClosed(err))
 	}
 	return func(yield func(Change, error) bool) {
 		defer stop()
@@ -173,7 +184,8 @@ func (t *topic) Publish(ctx context.Context, name string, data ...[]byte) ([]wir
 	if err := t.writable(ctx); err != nil {
 		return nil, err
 	}
-	return t.events.PublishMany(ctx, name, data...)
+	refs, err := t.events.PublishMany(ctx, name, data...)
+	return refs, orClosed(err)
 }
 
 func (t *topic) Tail(ctx context.Context, name string, follow bool) iter.Seq2[Event, error] {
