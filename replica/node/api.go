@@ -8,6 +8,7 @@ import (
 
 	"github.com/hearsaynet/hearsay/keys"
 	"github.com/hearsaynet/hearsay/replica"
+	"github.com/hearsaynet/hearsay/replica/node/models"
 	"github.com/hearsaynet/hearsay/replica/wire"
 )
 
@@ -33,6 +34,9 @@ type API interface {
 	// Tail yields the events of one name ("" for all) in their order, and with follow goes
 	// on until ctx ends.
 	Tail(ctx context.Context, name string, follow bool) iter.Seq2[Event, error]
+
+	// Do carries out an operation on a data model: package models has them.
+	models.Doer
 
 	Export(ctx context.Context, w io.Writer) (replica.Clock, error)
 	Import(ctx context.Context, r io.Reader) (replica.ImportResult, error)

@@ -2,6 +2,7 @@ package node
 
 import (
 	"context"
+	"encoding/json"
 	"io"
 	"iter"
 
@@ -73,6 +74,15 @@ func (n *Node) Publish(ctx context.Context, name string, data ...[]byte) ([]wire
 		return nil, err
 	}
 	return t.Publish(ctx, name, data...)
+}
+
+// Do implements API.
+func (n *Node) Do(ctx context.Context, name, channel string, request json.RawMessage) iter.Seq2[json.RawMessage, error] {
+	t, err := n.topic("")
+	if err != nil {
+		return failing[json.RawMessage](err)
+	}
+	return t.Do(ctx, name, channel, request)
 }
 
 // Tail implements API.

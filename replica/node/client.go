@@ -14,6 +14,7 @@ import (
 
 	"github.com/hearsaynet/hearsay/keys"
 	"github.com/hearsaynet/hearsay/replica"
+	"github.com/hearsaynet/hearsay/replica/node/models"
 	"github.com/hearsaynet/hearsay/replica/wire"
 )
 
@@ -190,6 +191,15 @@ func (c *client) Publish(ctx context.Context, name string, data ...[]byte) ([]wi
 func (c *client) Tail(ctx context.Context, name string, follow bool) iter.Seq2[Event, error] {
 	seq := items[Event](ctx, c, opTail, request{Name: name, Follow: follow})
 	if follow {
+		return untilDone(ctx, seq)
+	}
+	return seq
+}
+
+// Do implements API.
+func (c *client) Do(ctx context.Context, name, channel string, q json.RawMessage) iter.Seq2[json.RawMessage, error] {
+	seq := items[json.RawMessage](ctx, c, opDo, request{Name: name, Channel: channel, Request: q})
+	if models.Follows(name) {
 		return untilDone(ctx, seq)
 	}
 	return seq

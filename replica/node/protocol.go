@@ -9,6 +9,7 @@ import (
 	"github.com/hearsaynet/hearsay/replica"
 	"github.com/hearsaynet/hearsay/replica/model/events"
 	"github.com/hearsaynet/hearsay/replica/model/kv"
+	"github.com/hearsaynet/hearsay/replica/node/models"
 	"github.com/hearsaynet/hearsay/replica/store"
 	"github.com/hearsaynet/hearsay/replica/wire"
 	"github.com/hearsaynet/hearsay/sign"
@@ -35,6 +36,7 @@ const (
 	opWatch   = "watch"
 	opPublish = "publish"
 	opTail    = "tail"
+	opDo      = "do"
 	opExport  = "export"
 	opImport  = "import"
 	opExtract = "extract"
@@ -52,6 +54,9 @@ type request struct {
 	Follow bool        `json:"follow,omitempty"`
 	Author keys.NodeID `json:"author,omitzero"`
 	Seq    uint64      `json:"seq,omitempty"`
+	// Channel and Request are of the operation Name of package models.
+	Channel string          `json:"channel,omitempty"`
+	Request json.RawMessage `json:"request,omitempty"`
 }
 
 // line is one line of an answer, on its way to the client.
@@ -120,6 +125,8 @@ type failure struct {
 // codes are the errors that keep their identity. Codes are never reused.
 var codes = map[string]error{
 	"no-key":           ErrNoKey,
+	"no-operation":     models.ErrUnknown,
+	"other-model":      models.ErrOtherModel,
 	"no-topic":         ErrNoTopic,
 	"no-update":        ErrNoUpdate,
 	"relay":            ErrRelay,

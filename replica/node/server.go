@@ -13,6 +13,7 @@ import (
 	"strings"
 	"sync"
 
+	"github.com/hearsaynet/hearsay/replica/node/models"
 	"github.com/hearsaynet/hearsay/replica/wire"
 )
 
@@ -91,6 +92,9 @@ var answers = map[string]answerFunc{
 	},
 	opTail: func(ctx context.Context, t *topic, q *request) iter.Seq2[any, error] {
 		return anyOf(t.Tail(ctx, q.Name, q.Follow))
+	},
+	opDo: func(ctx context.Context, t *topic, q *request) iter.Seq2[any, error] {
+		return anyOf(t.Do(ctx, q.Name, q.Channel, q.Request))
 	},
 	opExport: export,
 	opProofs: func(ctx context.Context, t *topic, _ *request) iter.Seq2[any, error] {
@@ -206,7 +210,7 @@ func (c *control) serve(w http.ResponseWriter, r *http.Request) {
 		c.answer(w, false, failing[any](err))
 		return
 	}
-	live := op == opWatch || op == opTail && q.Follow
+	live := op == opWatch || op == opTail && q.Follow || op == opDo && models.Follows(q.Name)
 	ctx := r.Context()
 	if live {
 		var cancel context.CancelFunc

@@ -2,6 +2,7 @@ package node
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -12,6 +13,7 @@ import (
 	"github.com/hearsaynet/hearsay/replica"
 	"github.com/hearsaynet/hearsay/replica/model/events"
 	"github.com/hearsaynet/hearsay/replica/model/kv"
+	"github.com/hearsaynet/hearsay/replica/node/models"
 	"github.com/hearsaynet/hearsay/replica/store"
 	"github.com/hearsaynet/hearsay/replica/wire"
 )
@@ -23,6 +25,7 @@ type topic struct {
 	r      *replica.Replica
 	kv     *kv.Map     // nil on a relay
 	events *events.Log // nil on a relay
+	models *models.Set // the others
 }
 
 func (n *Node) openTopic(ctx context.Context, name string) (_ *topic, err error) {
@@ -40,6 +43,7 @@ func (n *Node) openTopic(ctx context.Context, name string) (_ *topic, err error)
 	if t.r, err = replica.Open(ctx, cfg); err != nil {
 		return nil, fmt.Errorf("node: %w", err)
 	}
+	t.models = models.NewSet(t.r)
 	if t.kv, err = kv.Mount(t.r, kv.DefaultChannel, kv.Config{}); err == nil {
 		t.events, err = events.Mount(t.r, events.DefaultChannel, events.Config{})
 	}
@@ -55,6 +59,9 @@ func (t *topic) close() error {
 	}
 	if t.events != nil {
 		t.events.Close()
+	}
+	if t.models != nil {
+		t.models.Close()
 	}
 	return t.r.Close()
 }
@@ -177,6 +184,32 @@ func failing[T any](err error) iter.Seq2[T, error] {
 	return func(yield func(T, error) bool) {
 		var zero T
 		yield(zero, err)
+	}
+}
+
+func (t *topic) Do(ctx context.Context, name, channel string, request json.RawMessage) iter.Seq2[json.RawMessage, error] {
+	return func(yield func(json.RawMessage, error) bool) {
+		err := t.readable()
+		if err == nil && models.Writes(name) {
+			err = t.writable(ctx)
+		}
+		if err != nil {
+			yield(nil, err)
+			return
+		}
+		for answer, err := range t.models.Do(ctx, name, channel, request) {
+			if err != nil {
+				yield(nil, orClosed(err))
+				return
+			}
+			line, err := json.Marshal(answer)
+			if !yield(line, err) || err != nil {
+				return
+			}
+		}
+		if models.Follows(name) && ctx.Err() == nil {
+			yield(nil, fmt.Errorf("node: %w", ErrClosed))
+		}
 	}
 }
 

@@ -1,0 +1,116 @@
+package models
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"iter"
+	"sync"
+
+	"github.com/hearsaynet/hearsay/replica"
+)
+
+// ErrUnknown is wrapped by the error of an operation that there is not.
+var ErrUnknown = errors.New("no such operation")
+
+// ErrOtherModel is wrapped by the error of an operation on a channel that has a model of
+// another kind.
+var ErrOtherModel = errors.New("the channel has another model")
+
+// Set is the models of one replica. It is safe for concurrent use. Close it before the
+// replica.
+type Set struct {
+	replica *replica.Replica
+
+	mu     sync.Mutex // guards the fields below
+	slots  map[string]*slot
+	closed bool
+}
+
+// slot is a channel's place in a Set.
+type slot struct {
+	mu    sync.Mutex // held while the model is mounted; guards the fields below
+	noun  string     // "" until it is
+	model closer
+}
+
+// NewSet returns the models of r, of which none is mounted yet.
+func NewSet(r *replica.Replica) *Set {
+	return &Set{replica: r, slots: make(map[string]*slot)}
+}
+
+// Do carries an operation out.
+func (s *Set) Do(ctx context.Context, name, channel string, request json.RawMessage) iter.Seq2[any, error] {
+	op, ok := operations[name]
+	if !ok {
+		return func(yield func(any, error) bool) {
+			yield(nil, fmt.Errorf("models: %w: %q (is the node another version?)", ErrUnknown, name))
+		}
+	}
+	return op.do(ctx, s, channel, request)
+}
+
+// mounted returns the model of a channel, "" for the one with the kind's name, and
+// mounts it if it is not.
+func mounted[M closer](s *Set, k kind[M], channel string) (m M, err error) {
+	if channel == "" {
+		channel = k.noun
+	}
+	at, err := s.slot(channel)
+	if err != nil {
+		return m, err
+	}
+	at.mu.Lock()
+	defer at.mu.Unlock()
+	if at.noun == "" {
+		if m, err = k.mount(s.replica, channel); err != nil {
+			return m, err
+		}
+		at.noun, at.model = k.noun, m
+		if s.gone() { // Close has come by meanwhile
+			m.Close()
+		}
+		return m, nil
+	}
+	m, ok := at.model.(M)
+	if !ok {
+		return m, fmt.Errorf("models: channel %q: %w: it is in use as %s, not as %s", channel, ErrOtherModel, at.noun, k.noun)
+	}
+	return m, nil
+}
+
+func (s *Set) slot(channel string) (*slot, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return nil, fmt.Errorf("models: %w", replica.ErrClosed)
+	}
+	at := s.slots[channel]
+	if at == nil {
+		at = new(slot)
+		s.slots[channel] = at
+	}
+	return at, nil
+}
+
+func (s *Set) gone() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.closed
+}
+
+// Close unmounts all models.
+func (s *Set) Close() {
+	s.mu.Lock()
+	s.closed = true
+	slots := s.slots
+	s.mu.Unlock()
+	for _, at := range slots {
+		at.mu.Lock()
+		if at.model != nil {
+			at.model.Close()
+		}
+		at.mu.Unlock()
+	}
+}
