@@ -19,6 +19,7 @@ type State string
 const (
 	StateOK      State = "ok"      // an author: all that is known of it counts
 	StateApplied State = "applied" // an update: stored, and its effect counts
+	StateIgnored State = "ignored" // an update: stored, and the model of its channel could not read it
 	StateUnknown State = "unknown" // the author's key is not admitted
 	StateWaiting State = "waiting" // the keystore is unavailable
 	StateGap     State = "gap"     // something before it is missing
@@ -172,7 +173,7 @@ func (r *Replica) explainStored(x Explanation) (Explanation, error) {
 		case r.models.isParked(x.Author, x.Seq, e.Time):
 			x.State, x.Reason = StateParked, "stored; its effect waits until "+formatTime(e.Time)
 		default:
-			x.State, x.Reason = StateApplied, "stored, verified and applied"
+			x.State, x.Reason = r.models.effect(run.Ref(i), e.Channel)
 		}
 		return x, nil
 	}

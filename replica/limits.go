@@ -34,6 +34,8 @@ const (
 	maxUnknown        = 1024
 	maxRefusals       = 128
 	maxRefusalOrigins = 128
+	// maxUnreadReason bounds what a model says of a change that it could not read, in bytes.
+	maxUnreadReason = 300
 	// maxDropped bounds the authors that are to be asked for again and of which nothing
 	// is stored.
 	maxDropped = 4096

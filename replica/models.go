@@ -45,6 +45,7 @@ type models struct {
 	bounds   bounds
 	rebuilds rebuilds
 	waits    waits
+	unread   unread
 	backlog  backlog
 }
 
@@ -91,6 +92,7 @@ func (m *models) init(r *Replica) {
 	m.folded = make(map[keys.NodeID]*folded)
 	m.out = make(map[keys.NodeID]bool)
 	m.changed = make(chan struct{}, 1)
+	m.unread.reset()
 	m.rebuilds.wake = make(chan struct{}, 1)
 }
 
@@ -247,6 +249,9 @@ func (m *models) sawLocked(at uint64) { m.newest.Store(max(m.newest.Load(), at))
 func (m *models) foldLocked(model Model, run *wire.Run, i int, replay bool) {
 	u := m.r.update(run, i)
 	changed, err := applySafely(model, u)
+	if err != nil {
+		m.unread.note(u.Ref, err)
+	}
 	if replay {
 		return
 	}

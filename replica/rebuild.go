@@ -104,6 +104,7 @@ func (m *models) rebuild() map[keys.NodeID]Notice {
 	m.backlog.open()
 	defer m.backlog.drain()
 	began := time.Now()
+	m.unread.reset()
 	for _, model := range m.mounts {
 		model.Reset()
 	}
