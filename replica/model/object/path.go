@@ -1,0 +1,96 @@
+package object
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"unicode/utf8"
+)
+
+// ErrBadPath is wrapped by the errors about paths that are no JSON Pointers, or too long.
+var ErrBadPath = errors.New("bad path")
+
+var (
+	escape   = strings.NewReplacer("~", "~0", "/", "~1")
+	unescape = strings.NewReplacer("~0", "~", "~1", "/")
+)
+
+// Path returns the JSON Pointer (RFC 6901) of a list of names: Path("a", "b/c") is
+// "/a/b~1c".
+func Path(names ...string) string {
+	var b strings.Builder
+	for _, name := range names {
+		b.WriteByte('/')
+		escape.WriteString(&b, name)
+	}
+	return b.String()
+}
+
+// parsePath returns the names of a JSON Pointer (RFC 6901, section 3).
+func parsePath(pointer string) ([]string, error) {
+	if pointer == "" {
+		return nil, nil
+	}
+	if pointer[0] != '/' {
+		return nil, fmt.Errorf("%w %.80q: it does not begin with a slash, as /a/b does", ErrBadPath, pointer)
+	}
+	if len(pointer) > 2*MaxPath { // each byte escaped
+		return nil, fmt.Errorf("%w of %d bytes (at most %d)", ErrBadPath, len(pointer), MaxPath)
+	}
+	names := strings.Split(pointer[1:], "/")
+	for i, name := range names {
+		for at := strings.IndexByte(name, '~'); at >= 0 && at < len(name); at++ {
+			if name[at] == '~' && (at+1 == len(name) || name[at+1] != '0' && name[at+1] != '1') {
+				return nil, fmt.Errorf("%w %.80q: ~ stands before 0 or 1 only", ErrBadPath, pointer)
+			}
+		}
+		names[i] = unescape.Replace(name)
+	}
+	return names, checkPath(names)
+}
+
+func checkPath(names []string) error {
+	if len(names) > MaxDepth {
+		return fmt.Errorf("%w of %d names (at most %d)", ErrBadPath, len(names), MaxDepth)
+	}
+	size := 0
+	for _, name := range names {
+		if err := checkName(name); err != nil {
+			return err
+		}
+		size += len(name) + 1
+	}
+	if size > MaxPath {
+		return fmt.Errorf("%w of %d bytes (at most %d)", ErrBadPath, size, MaxPath)
+	}
+	return nil
+}
+
+func checkName(name string) error {
+	switch n := len(name); {
+	case n == 0 || n > MaxName:
+		return fmt.Errorf("%w: a name of %d bytes (1 to %d)", ErrBadPath, n, MaxName)
+	case !utf8.ValidString(name):
+		return fmt.Errorf("%w: a name that is not UTF-8", ErrBadPath)
+	}
+	return nil
+}
+
+// place is where a node stands: the names above it share their bytes.
+type place struct {
+	above *place // nil at the root
+	name  string
+}
+
+func (p *place) child(name string) *place { return &place{p, name} }
+
+// pointer returns the JSON Pointer of p.
+func (p *place) pointer() string {
+	var room [MaxDepth]string
+	i := len(room)
+	for ; p != nil && p.above != nil; p = p.above {
+		i--
+		room[i] = p.name
+	}
+	return Path(room[i:]...)
+}
