@@ -157,6 +157,7 @@ func (c *corpus) changes() {
 	} {
 		c.bad("kv-change", name, []byte(b))
 	}
+	c.valueChanges()
 	c.good("event-change", "data", []byte("\x04namedata"))
 	c.good("event-change", "no-data", []byte("\x02\xc3\x9f"))
 	for name, b := range map[string]string{"nothing": "", "no-name": "\x00data", "cut-short": "\x04nam", "control-character": "\x01\x00", "bad-utf-8": "\x01\xff"} {

@@ -42,14 +42,14 @@ func (s *stamp) by(author keys.NodeID) bool { return s != nil && s.ref.Author ==
 // 1989): a node that readers can reach never changes.
 type node struct {
 	name        string
-	left, right *node // names of the same object
-	members     *node // the names below this one
+	left, right *node  // names of the same object
+	members     *node  // the names below this one
 	claim       *stamp // the last write that says what stands here; nil: nothing does
 	cleared     *stamp // the last write that cleared this place; nil: none, or an older one than above
 	oldest      *stamp // of the above in this node and all behind left, right and members
 	value       string // the JSON of what is no object; "" for an object
 	rank        uint32 // no child in the treap has a higher one
-	owner       uint32 // the edit that made it
+	owner       uint64 // the edit that made it
 }
 
 func (n *node) isObject() bool { return n.value == "" }
@@ -104,14 +104,14 @@ func (n *node) sum() {
 
 // edit is one change of a tree that nobody sees yet: it writes to the nodes that it has
 // made, and copies others.
-type edit uint32
+type edit uint64
 
 func (e edit) mutable(n *node) *node {
-	if n.owner == uint32(e) {
+	if n.owner == uint64(e) {
 		return n
 	}
 	c := *n
-	c.owner = uint32(e)
+	c.owner = uint64(e)
 	return &c
 }
 
@@ -120,7 +120,7 @@ func (e edit) mutable(n *node) *node {
 // O(log n) expected, f apart.
 func (e edit) change(n *node, name string, f func(*node)) *node {
 	if n == nil {
-		n = &node{name: name, rank: rand.Uint32(), owner: uint32(e)}
+		n = &node{name: name, rank: rand.Uint32(), owner: uint64(e)}
 		f(n)
 		return e.kept(n)
 	}
