@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"iter"
+	"maps"
 	"slices"
 	"sync"
 
@@ -25,32 +26,76 @@ const (
 	ByTime Order = 2
 )
 
-// History returns the stored updates that count, of admitted authors, behind a clock; nil
-// is the beginning. The effect of some may still be waiting.
-func (r *Replica) History(after Clock, o Order) iter.Seq2[Update, error] {
-	switch o {
-	case ByAuthor:
-		return r.historyByAuthor(after)
-	case ByTime:
-		return r.historyByTime(after)
-	}
-	return func(yield func(Update, error) bool) {
-		yield(Update{}, fmt.Errorf("replica: Order(%d) is none of History's", o))
-	}
+// Selection says which updates Select yields, and in which order. Its zero value is
+// all of them, by author.
+type Selection struct {
+	// After leaves out what a clock has: of each author, the updates up to its seq there.
+	After Clock
+	// Authors, unless nil, are the only ones.
+	Authors []keys.NodeID
+	// Channels, unless nil, are the only ones.
+	Channels []string
+	// Order is ByAuthor if zero. Sort takes its place.
+	Order Order
+	// Sort orders the updates: negative when a comes before b, 0 when it does not care,
+	// and then (time, author, hash) decides. It must be a strict weak order. With it, as
+	// with ByTime, all selected updates are in memory at once: about 150 bytes and the
+	// change of each.
+	Sort func(a, b Update) int
 }
 
-func (r *Replica) historyByAuthor(after Clock) iter.Seq2[Update, error] {
+// History is Select for all updates behind a clock; nil is the beginning.
+func (r *Replica) History(after Clock, o Order) iter.Seq2[Update, error] {
+	if o == 0 {
+		return failed(fmt.Errorf("replica: Order(%d) is none of History's", o))
+	}
+	return r.Select(Selection{After: after, Order: o})
+}
+
+// Select returns the stored updates that count, of admitted authors. The effect of some
+// may still be waiting. What is stored while it reads may be among them.
+func (r *Replica) Select(s Selection) iter.Seq2[Update, error] {
+	switch {
+	case s.Sort != nil:
+		return sorted(r.selected(s), func(a, b Update) int { return cmp.Or(s.Sort(a, b), compareUpdates(a, b)) })
+	case s.Order == ByTime:
+		return sorted(r.selected(s), compareUpdates)
+	case s.Order == ByAuthor, s.Order == 0:
+		return r.selected(s)
+	}
+	return failed(fmt.Errorf("replica: Order(%d) is none of History's", s.Order))
+}
+
+func failed(err error) iter.Seq2[Update, error] {
+	return func(yield func(Update, error) bool) { yield(Update{}, err) }
+}
+
+func compareUpdates(a, b Update) int {
+	switch {
+	case a.Before(&b):
+		return -1
+	case b.Before(&a):
+		return 1
+	}
+	return 0
+}
+
+// selected yields what is selected, by author.
+func (r *Replica) selected(s Selection) iter.Seq2[Update, error] {
 	return func(yield func(Update, error) bool) {
-		for run, err := range r.runs(after) {
+		for run, err := range r.runs(s.After, s.Authors) {
 			if err != nil {
 				yield(Update{}, err)
 				return
 			}
 			// A cut, or the end of the author's windows, may fall into the run.
 			last := r.models.bounds.reach(run, r.frontier(run.Author()).Seq)
-			for i := range run.Entries() {
+			for i, e := range run.Entries() {
 				if run.First()+uint64(i) > last {
 					break
+				}
+				if s.Channels != nil && !slices.Contains(s.Channels, e.Channel) {
+					continue
 				}
 				if !yield(r.update(run, i), nil) {
 					return
@@ -60,22 +105,18 @@ func (r *Replica) historyByAuthor(after Clock) iter.Seq2[Update, error] {
 	}
 }
 
-func (r *Replica) historyByTime(after Clock) iter.Seq2[Update, error] {
+// sorted yields all of seq in order, or its error and nothing else.
+func sorted(seq iter.Seq2[Update, error], compare func(a, b Update) int) iter.Seq2[Update, error] {
 	return func(yield func(Update, error) bool) {
 		var all []Update
-		for u, err := range r.historyByAuthor(after) {
+		for u, err := range seq {
 			if err != nil {
 				yield(Update{}, err)
 				return
 			}
 			all = append(all, u)
 		}
-		slices.SortFunc(all, func(a, b Update) int {
-			if a.Before(&b) {
-				return -1
-			}
-			return cmp.Compare(1, 0)
-		})
+		slices.SortFunc(all, compare)
 		for _, u := range all {
 			if !yield(u, nil) {
 				return
@@ -84,11 +125,15 @@ func (r *Replica) historyByTime(after Clock) iter.Seq2[Update, error] {
 	}
 }
 
-// runs returns the stored runs of admitted authors behind a clock, author by author.
-func (r *Replica) runs(after Clock) iter.Seq2[*wire.Run, error] {
+// runs returns the stored runs of admitted authors behind a clock, author by author; of
+// those in only, unless it is nil.
+func (r *Replica) runs(after Clock, only []keys.NodeID) iter.Seq2[*wire.Run, error] {
 	return func(yield func(*wire.Run, error) bool) {
 		clock := r.Clock()
-		for _, id := range slices.SortedFunc(keysOf(clock), keys.NodeID.Compare) {
+		for _, id := range slices.SortedFunc(maps.Keys(clock), keys.NodeID.Compare) {
+			if only != nil && !slices.Contains(only, id) {
+				continue
+			}
 			end := clock[id].Seq
 			from := wire.Ref{Author: id, Seq: after[id].Seq}
 			if from.Seq >= end {
@@ -110,16 +155,6 @@ func (r *Replica) runs(after Clock) iter.Seq2[*wire.Run, error] {
 	}
 }
 
-func keysOf(c Clock) iter.Seq[keys.NodeID] {
-	return func(yield func(keys.NodeID) bool) {
-		for id := range c {
-			if !yield(id) {
-				return
-			}
-		}
-	}
-}
-
 // Export writes the fork proofs and stored runs of admitted authors as one file (see
 // wire.ExportWriter), and returns what it wrote: each author's last update that counts.
 func (r *Replica) Export(w io.Writer) (Clock, error) {
@@ -136,7 +171,7 @@ func (r *Replica) Export(w io.Writer) (Clock, error) {
 		}
 	}
 	wrote := Clock{}
-	for run, err := range r.runs(nil) {
+	for run, err := range r.runs(nil, nil) {
 		if err != nil {
 			return nil, err
 		}
