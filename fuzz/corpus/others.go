@@ -148,11 +148,13 @@ func (c *corpus) texts() {
 
 // changes makes what the data models read from updates.
 func (c *corpus) changes() {
-	for name, b := range map[string]string{"set": "\x01\x00\x03keyvalue", "set-empty": "\x01\x00\x03key", "delete": "\x02\x00\x03key"} {
+	for name, b := range map[string]string{"set": "\x01\x00\x03keyvalue", "set-empty": "\x01\x00\x03key", "delete": "\x02\x00\x03key",
+		"set-until": "\x03\x00\x03key\x18\xfa\xe2\x76\x93\xb4\x00\x00value", "set-until-the-end": "\x03\x00\x01k\x7f\xff\xff\xff\xff\xff\xff\xff"} {
 		c.good("kv-change", name, []byte(b))
 	}
 	for name, b := range map[string]string{
-		"nothing": "", "no-key": "\x01\x00\x00", "delete-with-value": "\x02\x00\x03keyx", "operation-0": "\x00\x00\x01k", "operation-3": "\x03\x00\x01k",
+		"nothing": "", "no-key": "\x01\x00\x00", "delete-with-value": "\x02\x00\x03keyx", "operation-0": "\x00\x00\x01k", "operation-4": "\x04\x00\x01k",
+		"until-cut-short": "\x03\x00\x01k\x01\x02\x03\x04\x05\x06\x07", "until-0": "\x03\x00\x01k\x00\x00\x00\x00\x00\x00\x00\x00v", "until-2-63": "\x03\x00\x01k\x80\x00\x00\x00\x00\x00\x00\x00",
 		"bad-utf-8": "\x01\x00\x01\xff", "long-key": "\x01\x04\x01" + strings.Repeat("k", 1025), "key-cut-short": "\x01\xff\xffk",
 	} {
 		c.bad("kv-change", name, []byte(b))

@@ -104,7 +104,7 @@ func (t *topic) SetMany(ctx context.Context, pairs []Pair) ([]wire.Ref, error) {
 	}
 	many := make([]kv.Pair, len(pairs))
 	for i, p := range pairs {
-		many[i] = kv.Pair(p)
+		many[i] = kv.Pair{Key: p.Key, Value: p.Value}
 	}
 	refs, err := t.kv.SetMany(ctx, many)
 	return refs, orClosed(err)

@@ -1,111 +1,267 @@
 package kv
 
 import (
+	"iter"
 	"slices"
+	"strings"
 	"sync/atomic"
 
-	"github.com/hearsaynet/hearsay/keys"
 	"github.com/hearsaynet/hearsay/replica"
+	"github.com/hearsaynet/hearsay/replica/model/internal/expiry"
 	"github.com/hearsaynet/hearsay/replica/model/internal/table"
-	"github.com/hearsaynet/hearsay/replica/wire"
 )
 
-// record is the change of a key that counts. It never changes.
-type record struct {
-	value   string // one allocation with the key in the table
-	time    uint64
-	seq     uint64
-	author  keys.NodeID
-	hash    wire.Hash
-	deleted bool
-}
-
-func (r *record) ref() wire.Ref { return wire.Ref{Author: r.author, Seq: r.seq, Hash: r.hash} }
-
-// losesTo reports whether u comes after r.
-func (r *record) losesTo(u *replica.Update, planted testOnly) bool {
-	if planted.lastArrival || planted.tieByArrival && r.time == u.Time {
-		return planted.lastArrival
-	}
-	if r.time != u.Time {
-		return r.time < u.Time
-	}
-	mine := replica.Update{Ref: r.ref(), Time: r.time}
-	return mine.Before(u)
-}
-
-// live reports whether the key has a value.
-func (r *record) live() bool { return r != nil && !r.deleted }
-
-// entry returns what r, which must be live, says of key.
-func (r *record) entry(key string) Entry {
-	return Entry{Ref: r.ref(), Key: key, Value: []byte(r.value), Time: r.time}
-}
-
-// contents is the changes that count, by key.
-type contents struct {
-	testOnly testOnly
-	records  *table.Table[*record]
-	live     atomic.Int64 // keys that are not deleted
-}
-
-func newContents(planted testOnly) *contents {
-	return &contents{testOnly: planted, records: table.New[*record]()}
-}
-
-// get returns the record of a key, nil if there is none.
-func (t *contents) get(key string) *record {
-	r, _ := t.records.Get(key)
-	return r
-}
-
-// apply gives key to u's change if that is the last of the two, and returns the
-// record before, nil if there was none, and the record now.
-func (t *contents) apply(u *replica.Update, c change) (key string, before, now *record) {
-	before, _ = t.records.GetBytes(c.key)
-	if before != nil && !before.losesTo(u, t.testOnly) {
-		return "", before, before
-	}
-	// Nothing of u.Change is kept: it is a part of a run of up to 1 MiB.
-	both := string(u.Change[len(u.Change)-len(c.key)-len(c.value):])
-	key = both[:len(c.key)]
-	now = &record{value: both[len(c.key):], time: u.Time, seq: u.Seq, author: u.Author, hash: u.Hash, deleted: c.op == opDelete}
-	if now.deleted && t.testOnly.deleteForgets {
-		t.records.Delete(key)
-	} else {
-		t.records.Put(key, now)
-	}
-	if before.live() {
-		t.live.Add(-1)
-	}
-	if now.live() {
-		t.live.Add(1)
-	}
-	return key, before, now
+// records is where the changes that count are kept. One goroutine at a time writes.
+type records interface {
+	get(key string) (*record, error) // nil if there is none
+	getBytes(key []byte) (*record, error)
+	put(key string, r *record) error
+	remove(key string)
+	all() iter.Seq2[string, *record]
+	// sorted returns the records that keep asks for, bytewise by key, as they are at one
+	// moment.
+	sorted(keep func(key string, r *record) bool) []item
+	retire() // nobody writes any more, and who reads is to look elsewhere
 }
 
 // item is a key with its record.
 type item = table.Item[*record]
 
-// sorted returns the keys that are not deleted, bytewise.
-func (t *contents) sorted() []item {
-	return t.records.Sorted(func(_ string, r *record) bool { return r.live() })
+// contents is the changes that count, by key. All but records and the counts belongs to
+// the one who writes.
+type contents struct {
+	rules   *Config
+	records records
+	failed  error // why there is nothing to keep records in
+	due     expiry.Queue[string]
+	limit   *limit // nil if there is no cap
+	events  []event
+
+	live    atomic.Int64 // keys that have a value
+	size    atomic.Int64 // keys that have a record
+	bytes   atomic.Int64 // by cost
+	evicted atomic.Uint64
 }
 
-// difference returns the keys whose values were written by another update in t than
-// in old, bytewise.
-func (t *contents) difference(old *contents) []string {
+func newContents(rules *Config, rs records) *contents {
+	t := &contents{rules: rules, records: rs, due: expiry.NewQueue[string]()}
+	if rules.MaxBytes > 0 || rules.MaxKeys > 0 {
+		t.limit = newLimit()
+	}
+	return t
+}
+
+// counted reports whether r, the record of key, is a value, as far as the watchers have
+// been told.
+func (t *contents) counted(key string, r *record) bool {
+	return r != nil && !r.deleted && (r.expires == 0 || t.due.Has(key))
+}
+
+// apply gives the change's key to u if that is the last of its changes, and notes what
+// watchers are to be told.
+func (t *contents) apply(u *replica.Update, c change, now clock) (changed bool, err error) {
+	if t.failed != nil {
+		return false, t.failed
+	}
+	if t.limit.forgot(u) {
+		return false, nil
+	}
+	before, err := t.records.getBytes(c.key)
+	if err != nil {
+		return false, err
+	}
+	resolve := t.rules.Resolve
+	if before != nil && resolve == nil && !before.losesTo(u, t.rules.testOnly) {
+		return false, nil
+	}
+	key, r := newRecord(u, c)
+	if before != nil && resolve != nil && !resolves(resolve, key, before, r) {
+		return false, nil
+	}
+	over := r.expires != 0 && r.over(now())
+	if over && t.dropsValues() {
+		key, r = strings.Clone(key), r.bare()
+	}
+	if r.deleted && t.rules.testOnly.deleteForgets {
+		t.records.remove(key)
+	} else if err := t.records.put(key, r); err != nil {
+		return false, err
+	}
+	t.note(key, before, r, over, u.Author == t.rules.self)
+	return true, nil
+}
+
+// dropsValues reports whether a value may go once it has expired: the caller's resolve
+// may ask for it, and a backend keeps what it was given.
+func (t *contents) dropsValues() bool { return t.rules.Resolve == nil && t.rules.Backend == nil }
+
+// note keeps account of a record that has replaced another.
+func (t *contents) note(key string, before, r *record, over, local bool) {
+	was := t.counted(key, before)
+	if r.expires != 0 && !over {
+		t.due.Set(key, r.expires)
+	} else if t.due.Len() > 0 {
+		t.due.Remove(key)
+	}
+	is := !r.deleted && !over
+	t.account(key, before, r, was, is)
+	if was || is {
+		e := event{key: key, local: local}
+		if was {
+			e.before = before
+		}
+		if is {
+			e.now = r
+		} else if over {
+			e.why = expired
+		}
+		t.events = append(t.events, e)
+	}
+	t.evict()
+}
+
+// account counts what changes when a key's record, nil if it has none, becomes another.
+func (t *contents) account(key string, before, r *record, was, is bool) {
+	switch {
+	case was && !is:
+		t.live.Add(-1)
+	case is && !was:
+		t.live.Add(1)
+	}
+	var size, bytes int64
+	if before != nil {
+		size, bytes = size-1, bytes-before.cost(key)
+	}
+	if r != nil {
+		size, bytes = size+1, bytes+r.cost(key)
+	}
+	t.size.Add(size)
+	t.bytes.Add(bytes)
+	if t.limit != nil && r != nil {
+		t.limit.order.Set(key, r)
+	}
+}
+
+// expire takes the values away whose time has come, some at a time, and notes them.
+func (t *contents) expire(now uint64) error {
+	for range sweepBatch {
+		key, ok := t.due.Due(now)
+		if !ok {
+			return nil
+		}
+		if err := t.expireKey(key); err != nil {
+			t.live.Add(-1)
+			return err
+		}
+	}
+	return nil
+}
+
+func (t *contents) expireKey(key string) error {
+	r, err := t.records.get(key)
+	if err != nil {
+		return err
+	}
+	left := r
+	if t.dropsValues() {
+		key, left = strings.Clone(key), r.bare()
+		if err := t.records.put(key, left); err != nil {
+			return err
+		}
+	}
+	t.account(key, r, left, true, false)
+	t.events = append(t.events, event{key: key, before: r, why: expired})
+	return nil
+}
+
+// sorted returns the keys that have a value, bytewise.
+func (t *contents) sorted(now clock) []item {
+	at := now()
+	still := func() uint64 { return at }
+	return t.records.sorted(func(_ string, r *record) bool { return r.shown(still) })
+}
+
+// difference notes what is different from old: the keys that have a value in one of the
+// two only, or whose values were written by different updates, bytewise.
+func (t *contents) difference(old *contents) error {
 	var changed []string
-	for k, r := range t.records.All() {
-		if before := old.get(k); r.live() != before.live() || r.live() && r.hash != before.hash {
+	for k, r := range t.records.all() {
+		before, err := old.records.get(k)
+		if err != nil {
+			return err
+		}
+		was, is := old.counted(k, before), t.counted(k, r)
+		if was != is || is && r.hash != before.hash {
 			changed = append(changed, k)
 		}
 	}
-	for k, r := range old.records.All() {
-		if r.live() && t.get(k) == nil {
+	for k, r := range old.records.all() {
+		now, err := t.records.get(k)
+		if err != nil {
+			return err
+		}
+		if now == nil && old.counted(k, r) {
 			changed = append(changed, k)
 		}
 	}
 	slices.Sort(changed)
-	return changed
+	for _, k := range changed {
+		if err := t.differ(old, k); err != nil {
+			return err
+		}
+	}
+	return nil
 }
+
+// differ notes that a key is different in old.
+func (t *contents) differ(old *contents, key string) error {
+	before, err := old.records.get(key)
+	if err != nil {
+		return err
+	}
+	r, err := t.records.get(key)
+	if err != nil {
+		return err
+	}
+	e := event{key: key}
+	if old.counted(key, before) {
+		e.before = before
+	}
+	switch {
+	case t.counted(key, r):
+		e.now = r
+	case r != nil && !r.deleted:
+		e.why = expired
+	case r == nil && t.limit.below(before):
+		e.why = evicted
+	}
+	e.local = r != nil && r.author == t.rules.self
+	t.events = append(t.events, e)
+	return nil
+}
+
+// memory keeps records in memory.
+type memory struct{ *table.Table[*record] }
+
+func newMemory() memory { return memory{table.New[*record]()} }
+
+func (m memory) get(key string) (*record, error) {
+	r, _ := m.Get(key)
+	return r, nil
+}
+
+func (m memory) getBytes(key []byte) (*record, error) {
+	r, _ := m.GetBytes(key)
+	return r, nil
+}
+
+func (m memory) put(key string, r *record) error {
+	m.Put(key, r)
+	return nil
+}
+
+func (m memory) remove(key string)               { m.Delete(key) }
+func (m memory) all() iter.Seq2[string, *record] { return m.All() }
+func (m memory) retire()                         {}
+
+func (m memory) sorted(keep func(key string, r *record) bool) []item { return m.Sorted(keep) }

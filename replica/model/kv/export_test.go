@@ -1,6 +1,8 @@
 package kv
 
 import (
+	"time"
+
 	"github.com/hearsaynet/hearsay/keys"
 	"github.com/hearsaynet/hearsay/replica"
 	"github.com/hearsaynet/hearsay/replica/model/internal/mount"
@@ -14,13 +16,24 @@ type Model interface {
 
 // Detached returns a Map without a replica, and its model.
 func Detached(self keys.NodeID, watchBuffer int) (*Map, Model) {
-	m := newModel(self, testOnly{})
-	return &Map{channel: new(mount.Channel), model: m, watchBuffer: watchBuffer}, m
+	return DetachedWith(self, Config{WatchBuffer: watchBuffer}, time.Now)
+}
+
+// DetachedWith is Detached with a Config, which is not checked, and a clock.
+func DetachedWith(self keys.NodeID, cfg Config, now func() time.Time) (*Map, Model) {
+	cfg.self = self
+	m := newModel(cfg, now)
+	return &Map{channel: new(mount.Channel), model: m}, m
 }
 
 // MustSet and MustDelete make changes of keys that are good.
 func MustSet(key, value string) []byte { return must(SetChange(key, []byte(value))) }
-func MustDelete(key string) []byte     { return must(encode(opDelete, key, nil)) }
+func MustDelete(key string) []byte     { return must(DeleteChange(key)) }
+
+// MustSetUntil makes a set that expires.
+func MustSetUntil(key, value string, expires uint64) []byte {
+	return must(SetUntilChange(key, []byte(value), expires))
+}
 
 func must(b []byte, err error) []byte {
 	if err != nil {

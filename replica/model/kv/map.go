@@ -2,9 +2,14 @@ package kv
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"iter"
+	"log/slog"
+	"math"
+	"time"
 
+	"github.com/hearsaynet/hearsay/keys"
 	"github.com/hearsaynet/hearsay/replica"
 	"github.com/hearsaynet/hearsay/replica/model/internal/mount"
 	"github.com/hearsaynet/hearsay/replica/wire"
@@ -20,8 +25,53 @@ var ErrClosed = mount.ErrClosed
 type Config struct {
 	// WatchBuffer is how many changes wait for a slow watcher. Default 1024.
 	WatchBuffer int
+	// Resolve says which of two updates of a key counts: the greater one, by a result
+	// above 0 if that is a, below if it is b. It must order any updates of a key, always
+	// in the same way, by nothing but what they say, and alike on every replica; those
+	// that it calls equal are in the order of LastWriterWins. If it panics the update
+	// at hand has no effect. kvtest.CheckOrder tests one. Default LastWriterWins.
+	Resolve func(a, b Update) int
+	// Backend makes what keeps the state, one at Mount and one for each rebuild. Nil:
+	// memory.
+	Backend func() (Backend, error)
+	// MaxBytes bounds the memory of the keys that are shown here, in bytes: 384 for each
+	// key that was ever written, deleted and expired ones included, its key and value,
+	// and 128 if it expires. While the replica rebuilds there may be twice as much. At
+	// least 4 MiB. Default: no bound.
+	//
+	// What was written last is shown, by (time, author, hash). Older keys are evicted from
+	// this Map only: no other replica, no store and no peer notices. Nothing that is as
+	// old as what was evicted is shown again, also if it arrives later, before a rebuild.
+	MaxBytes int64
+	// MaxKeys bounds the keys, deleted and expired ones included, in the same way: the
+	// ones that are shown are those that have a value among the newest MaxKeys. Default:
+	// no bound.
+	MaxKeys int
+	// Log receives what an operator should know. Nil discards.
+	Log *slog.Logger
 
+	self     keys.NodeID
 	testOnly testOnly
+}
+
+func (c *Config) check() error {
+	if c.WatchBuffer == 0 {
+		c.WatchBuffer = DefaultWatchBuffer
+	}
+	capped := c.MaxBytes != 0 || c.MaxKeys != 0
+	switch {
+	case c.WatchBuffer < 0:
+		return fmt.Errorf("kv: Config.WatchBuffer is %d", c.WatchBuffer)
+	case c.MaxKeys < 0:
+		return fmt.Errorf("kv: Config.MaxKeys is %d", c.MaxKeys)
+	case c.MaxBytes != 0 && c.MaxBytes < MinMaxBytes:
+		return fmt.Errorf("kv: Config.MaxBytes is %d, at least %d", c.MaxBytes, MinMaxBytes)
+	case capped && c.Resolve != nil:
+		return errors.New("kv: Config.Resolve does not go with MaxBytes or MaxKeys: what is evicted is the oldest, which may be what counts")
+	case capped && c.Backend != nil:
+		return errors.New("kv: Config.Backend does not go with MaxBytes or MaxKeys: they bound memory")
+	}
+	return nil
 }
 
 // Entry is a key's value and the update that set it. It belongs to the caller.
@@ -30,64 +80,96 @@ type Entry struct {
 	Key      string // UTF-8, 1 to 1024 bytes
 	Value    []byte // never nil
 	Time     uint64 // ns since the Unix epoch, as the author dated it
+	Expires  uint64 // ns since the Unix epoch; 0: never
 }
 
 // Pair is a key and the value that it is set to.
 type Pair struct {
-	Key   string
-	Value []byte
+	Key     string
+	Value   []byte
+	Expires time.Time // as in SetUntil; zero: never
 }
 
 // Map is the map of one channel of a replica. It is safe for concurrent use. Close it
 // before the replica.
 type Map struct {
-	channel     *mount.Channel
-	watchBuffer int
-	model       *model
+	channel *mount.Channel
+	model   *model
 }
 
 // Mount folds what the replica has of a channel, "" for "kv", into a Map, which
 // follows from then on.
 func Mount(r *replica.Replica, channel string, cfg Config) (*Map, error) {
-	if cfg.WatchBuffer < 0 {
-		return nil, fmt.Errorf("kv: Config.WatchBuffer is %d", cfg.WatchBuffer)
+	if err := cfg.check(); err != nil {
+		return nil, err
 	}
-	if cfg.WatchBuffer == 0 {
-		cfg.WatchBuffer = DefaultWatchBuffer
-	}
-	m := &Map{watchBuffer: cfg.WatchBuffer, model: newModel(r.Self(), cfg.testOnly)}
+	cfg.self = r.Self()
+	m := &Map{model: newModel(cfg, r.Now)}
 	var err error
 	if m.channel, err = mount.Open(DefaultChannel, r, channel, m.model); err != nil {
+		m.model.close()
 		return nil, err
+	}
+	if fault := m.model.fault.Load(); fault != nil {
+		m.Close()
+		return nil, *fault
 	}
 	return m, nil
 }
 
-// Close unmounts the Map and ends its watchers. What it holds can still be read.
+// Close unmounts the Map and ends its watchers. What it holds in memory can still be
+// read; a Backend is closed.
 func (m *Map) Close() {
 	m.channel.Close()
-	m.model.watches.Close()
+	m.model.close()
 }
 
 // Set gives key a value, and returns when that is signed, durable and applied. The
 // key takes 1 to 1024 bytes of UTF-8, else the error wraps ErrBadKey; key and value
 // together are bound by replica.Config.MaxChange.
 func (m *Map) Set(ctx context.Context, key string, value []byte) (wire.Ref, error) {
-	return m.one(ctx, opSet, key, value)
+	return m.one(ctx, change{op: opSet, key: []byte(key), value: value})
+}
+
+// SetUntil is Set of a value that is not shown from a time on, by each replica's own
+// clock. No older value comes back then. A time that has passed takes key's value away
+// at once; the error for one before 1970 or after 2262 wraps ErrBadExpiry.
+func (m *Map) SetUntil(ctx context.Context, key string, value []byte, expires time.Time) (wire.Ref, error) {
+	c, err := setUntil(key, value, expires)
+	if err != nil {
+		return wire.Ref{}, fmt.Errorf("kv: %w", err)
+	}
+	return m.one(ctx, c)
+}
+
+// SetTTL is SetUntil a time after now, by the replica's clock. The error for a ttl that is
+// not above 0 wraps ErrBadExpiry.
+func (m *Map) SetTTL(ctx context.Context, key string, value []byte, ttl time.Duration) (wire.Ref, error) {
+	if ttl <= 0 {
+		return wire.Ref{}, fmt.Errorf("kv: %w %v from now", ErrBadExpiry, ttl)
+	}
+	return m.SetUntil(ctx, key, value, m.model.now().Add(ttl))
+}
+
+func setUntil(key string, value []byte, expires time.Time) (change, error) {
+	if s := expires.Unix(); s < 0 || s >= math.MaxInt64/int64(time.Second) {
+		return change{}, fmt.Errorf("%w at %v (1970 to 2262)", ErrBadExpiry, expires)
+	}
+	return change{op: opSetUntil, key: []byte(key), expires: uint64(expires.UnixNano()), value: value}, nil
 }
 
 // Delete takes key's value away. It counts against every older Set, also one that has
 // not arrived yet, and so writes an update whether the key has a value or not.
 func (m *Map) Delete(ctx context.Context, key string) (wire.Ref, error) {
-	return m.one(ctx, opDelete, key, nil)
+	return m.one(ctx, change{op: opDelete, key: []byte(key)})
 }
 
-func (m *Map) one(ctx context.Context, o op, key string, value []byte) (wire.Ref, error) {
-	c, err := encode(o, key, value)
+func (m *Map) one(ctx context.Context, c change) (wire.Ref, error) {
+	b, err := encoded(c)
 	if err != nil {
-		return wire.Ref{}, fmt.Errorf("kv: %w", err)
+		return wire.Ref{}, err
 	}
-	return m.channel.WriteOne(ctx, c)
+	return m.channel.WriteOne(ctx, b)
 }
 
 // SetMany is Set for 1 to 256 pairs, under one signature and stored together or not
@@ -100,30 +182,42 @@ func (m *Map) SetMany(ctx context.Context, pairs []Pair) ([]wire.Ref, error) {
 	changes := make([][]byte, len(pairs))
 	for i, p := range pairs {
 		var err error
-		if changes[i], err = encode(opSet, p.Key, p.Value); err != nil {
+		if changes[i], err = p.encode(); err != nil {
 			return nil, fmt.Errorf("kv: pair %d: %w", i, err)
 		}
 	}
 	return m.channel.Write(ctx, changes...)
 }
 
+func (p *Pair) encode() ([]byte, error) {
+	c := change{op: opSet, key: []byte(p.Key), value: p.Value}
+	if !p.Expires.IsZero() {
+		var err error
+		if c, err = setUntil(p.Key, p.Value, p.Expires); err != nil {
+			return nil, err
+		}
+	}
+	return encode(c)
+}
+
 // Get returns key's value, if it has one.
 func (m *Map) Get(key string) (Entry, bool) {
-	r := m.model.state.Now().get(key)
-	if !r.live() {
+	r := m.model.get(key)
+	if !r.shown(m.model.clock) {
 		return Entry{}, false
 	}
 	return r.entry(key), true
 }
 
-// Len returns the number of keys that have a value.
+// Len returns the number of keys that have a value. A value that expires is counted for a
+// moment longer.
 func (m *Map) Len() int { return int(m.model.state.Now().live.Load()) }
 
 // Keys returns the keys that have a value, bytewise, as they are when the iteration
 // begins.
 func (m *Map) Keys() iter.Seq[string] {
 	return func(yield func(string) bool) {
-		for _, it := range m.model.state.Now().sorted() {
+		for _, it := range m.model.sorted() {
 			if !yield(it.Key) {
 				return
 			}
@@ -136,10 +230,33 @@ func (m *Map) Keys() iter.Seq[string] {
 // wait for it.
 func (m *Map) All() iter.Seq2[string, Entry] {
 	return func(yield func(string, Entry) bool) {
-		for _, it := range m.model.state.Now().sorted() {
+		for _, it := range m.model.sorted() {
 			if !yield(it.Key, it.Record.entry(it.Key)) {
 				return
 			}
 		}
 	}
+}
+
+// Stats says what a Map holds and what went wrong.
+type Stats struct {
+	Keys    int    // that have a value
+	Records int    // and those that were deleted or have expired
+	Bytes   int64  // of the records, as Config.MaxBytes counts them
+	Evicted uint64 // values that MaxBytes and MaxKeys took out, since Mount or the last rebuild
+	Faults  uint64 // errors of Config.Backend
+	Fault   error  // the newest of them
+}
+
+// Stats returns what the Map holds now.
+func (m *Map) Stats() Stats {
+	t := m.model.state.Now()
+	s := Stats{
+		Keys: int(t.live.Load()), Records: int(t.size.Load()), Bytes: t.bytes.Load(),
+		Evicted: t.evicted.Load(), Faults: m.model.faults.Load(),
+	}
+	if fault := m.model.fault.Load(); fault != nil {
+		s.Fault = *fault
+	}
+	return s
 }

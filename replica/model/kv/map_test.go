@@ -212,7 +212,7 @@ func TestWriteErrors(t *testing.T) {
 			"257 pairs":       {make([]kv.Pair, 257), nil},
 			"one empty key":   {[]kv.Pair{{Key: "good"}, {}}, kv.ErrBadKey},
 			"one long key":    {[]kv.Pair{{Key: strings.Repeat("k", 1025)}}, kv.ErrBadKey},
-			"value too large": {[]kv.Pair{{Key: "good"}, {"k", make([]byte, 64<<10)}}, replica.ErrTooLarge},
+			"value too large": {[]kv.Pair{{Key: "good"}, {Key: "k", Value: make([]byte, 64<<10)}}, replica.ErrTooLarge},
 		} {
 			if refs, err := n.kv.SetMany(t.Context(), tt.pairs); err == nil || tt.want != nil && !errors.Is(err, tt.want) || refs != nil {
 				t.Errorf("%s: %d refs, %v", name, len(refs), err)

@@ -1,6 +1,7 @@
 package kv_test
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/binary"
@@ -13,6 +14,7 @@ import (
 	"sync"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/hearsaynet/hearsay/keys"
 	"github.com/hearsaynet/hearsay/replica"
@@ -121,7 +123,10 @@ func TestHostileChanges(t *testing.T) {
 		"empty":               {},
 		"op alone":            {1},
 		"op 0":                []byte("\x00\x00\x01kv"),
-		"op 3":                []byte("\x03\x00\x01kv"),
+		"op 4":                []byte("\x04\x00\x01k\x00\x00\x00\x00\x00\x00\x00\x01v"),
+		"expiry cut short":    []byte("\x03\x00\x01k\x01\x02\x03\x04\x05\x06\x07"),
+		"expiry of 0":         []byte("\x03\x00\x01k\x00\x00\x00\x00\x00\x00\x00\x00v"),
+		"expiry of 2^63":      []byte("\x03\x00\x01k\x80\x00\x00\x00\x00\x00\x00\x00v"),
 		"no key":              []byte("\x01\x00\x00value"),
 		"key cut short":       []byte("\x01\x00\x09k"),
 		"key of 60 kB":        append([]byte{1, 0xea, 0x60}, make([]byte, 60000)...),
@@ -166,15 +171,20 @@ func TestReports(t *testing.T) {
 	}
 }
 
-// history is updates of several authors that meet on few keys and few times.
+// history is updates of several authors that meet on few keys, few times and few values,
+// of which some expire within 20 s of the bubble's beginning.
 func history(rng *rand.Rand) []replica.Update {
 	var us []replica.Update
 	for a := range 4 {
 		for seq := range rng.IntN(40) {
 			key := fmt.Sprintf("k%d", rng.IntN(8))
 			change := kv.MustSet(key, fmt.Sprintf("%c%d", 'a'+a, seq+1))
-			if rng.IntN(4) == 0 {
+			switch rng.IntN(6) {
+			case 0:
 				change = kv.MustDelete(key)
+			case 1, 2:
+				expires := time.Now().Add(time.Duration(rng.IntN(20)) * time.Second)
+				change = kv.MustSetUntil(key, fmt.Sprint(rng.IntN(9)), uint64(expires.UnixNano()))
 			}
 			us = append(us, update(string(rune('a'+a)), uint64(seq+1), uint64(rng.IntN(20)), change))
 		}
@@ -198,72 +208,130 @@ func interleave(rng *rand.Rand, us []replica.Update) []replica.Update {
 	return mixed
 }
 
-// reference folds updates the slow way.
-func reference(us []replica.Update) []string {
-	last := map[string]replica.Update{}
+// parse reads a change as the package's documentation has it.
+func parse(u replica.Update) kv.Update {
+	n := 3 + int(binary.BigEndian.Uint16(u.Change[1:]))
+	p := kv.Update{Ref: u.Ref, Time: u.Time, Key: string(u.Change[3:n]), Value: string(u.Change[n:]), Deleted: u.Change[0] == 2}
+	if u.Change[0] == 3 {
+		p.Expires, p.Value = binary.BigEndian.Uint64(u.Change[n:]), p.Value[8:]
+	}
+	return p
+}
+
+// rules is what a map is made of, and the slow way to make it.
+type rules struct {
+	kv.Config
+	order func(a, b kv.Update) int
+}
+
+// winners returns the updates that count, the newest first.
+func (r rules) winners(us []replica.Update) []kv.Update {
+	last := map[string]kv.Update{}
 	for _, u := range us {
-		key := string(u.Change[3 : 3+int(binary.BigEndian.Uint16(u.Change[1:]))])
-		if old, ok := last[key]; !ok || old.Before(&u) {
-			last[key] = u
+		p := parse(u)
+		if old, ok := last[p.Key]; !ok || r.order(old, p) < 0 {
+			last[p.Key] = p
 		}
 	}
-	var lines []string
-	for _, key := range slices.Sorted(maps.Keys(last)) {
-		if u := last[key]; u.Change[0] == 1 {
-			lines = append(lines, line(key, kv.Entry{Ref: u.Ref, Value: u.Change[3+len(key):], Time: u.Time}))
+	newest := slices.SortedFunc(maps.Values(last), func(a, b kv.Update) int { return kv.LastWriterWins(b, a) })
+	if r.MaxKeys > 0 && len(newest) > r.MaxKeys {
+		newest = newest[:r.MaxKeys]
+	}
+	return newest
+}
+
+// reference is dump of a map that was made of us.
+func (r rules) reference(us []replica.Update) []string {
+	lines := []string{}
+	for _, u := range r.winners(us) {
+		if !u.Deleted && (u.Expires == 0 || u.Expires > uint64(time.Now().UnixNano())) {
+			lines = append(lines, line(u.Key, kv.Entry{Ref: u.Ref, Value: []byte(u.Value), Time: u.Time}))
 		}
 	}
+	slices.Sort(lines)
 	return lines
 }
 
-// TestStateIsAFunctionOfTheSet folds the same updates in many interleavings, with
-// rebuilds in between that take some authors out, and a watcher who keeps a copy.
+// byLength is a weak order: of two values of one length the last writer's counts.
+func byLength(a, b kv.Update) int { return cmp.Compare(len(a.Value), len(b.Value)) }
+
+// anyRules are the maps that there are.
+func anyRules() map[string]rules {
+	inMemory := func() (kv.Backend, error) { return &backend{}, nil }
+	lengthThenLast := func(a, b kv.Update) int { return cmp.Or(byLength(a, b), kv.LastWriterWins(a, b)) }
+	return map[string]rules{
+		"plain":                   {kv.Config{}, kv.LastWriterWins},
+		"last writer wins":        {kv.Config{Resolve: kv.LastWriterWins}, kv.LastWriterWins},
+		"strict order":            {kv.Config{Resolve: kv.StrictOrder}, kv.StrictOrder},
+		"weak order":              {kv.Config{Resolve: byLength}, lengthThenLast},
+		"backend":                 {kv.Config{Backend: inMemory}, kv.LastWriterWins},
+		"backend, strict order":   {kv.Config{Backend: inMemory, Resolve: kv.StrictOrder}, kv.StrictOrder},
+		"one key":                 {kv.Config{MaxKeys: 1}, kv.LastWriterWins},
+		"three keys":              {kv.Config{MaxKeys: 3}, kv.LastWriterWins},
+		"seven keys and no bytes": {kv.Config{MaxKeys: 7, MaxBytes: 1 << 40}, kv.LastWriterWins},
+	}
+}
+
+// TestStateIsAFunctionOfTheSet folds the same updates in many interleavings, while time
+// passes, with rebuilds in between that take some authors out, and a watcher who keeps a
+// copy.
 func TestStateIsAFunctionOfTheSet(t *testing.T) {
-	seed := rand.Uint64()
-	rng := rand.New(rand.NewPCG(seed, 0))
-	for range 200 {
-		synctest.Test(t, func(t *testing.T) {
-			m, model := kv.Detached(keys.NodeID{}, 1<<16)
-			changes := watch(t, m, "")
-			us := history(rng)
-			var counted []replica.Update
-			out := map[keys.NodeID]bool{}
-			check := func() {
-				t.Helper()
-				if got, want := dump(m), reference(counted); !slices.Equal(got, want) || m.Len() != len(want) {
-					t.Fatalf("seed %d: after %d updates the map is\n%s\nwant\n%s", seed, len(counted), strings.Join(got, "\n"), strings.Join(want, "\n"))
-				}
+	for name, r := range anyRules() {
+		t.Run(name, func(t *testing.T) {
+			seed := rand.Uint64()
+			rng := rand.New(rand.NewPCG(seed, 0))
+			for range 50 {
+				synctest.Test(t, func(t *testing.T) { r.fold(t, seed, rng) })
 			}
-			for _, u := range interleave(rng, us) {
-				if out[u.Author] {
-					continue
-				}
-				apply(t, model, u)
-				counted = append(counted, u)
-				check()
-				if rng.IntN(15) == 0 {
-					out[u.Author] = true
-					counted = slices.DeleteFunc(counted, func(c replica.Update) bool { return out[c.Author] })
-					rebuild(t, model, interleave(rng, counted))
-					check()
-				}
-			}
-			for _, u := range us { // all are admitted again
-				if out[u.Author] {
-					apply(t, model, u)
-					counted = append(counted, u)
-				}
-			}
-			check()
-			// In any order at all: parked updates come when their time does.
-			rng.Shuffle(len(us), func(i, j int) { us[i], us[j] = us[j], us[i] })
-			rebuild(t, model, us)
-			check()
-			if copied := replay(t, drain(changes)); !maps.Equal(copied, contents(m)) {
-				t.Errorf("seed %d: the watcher's copy is %v, the map %v", seed, copied, contents(m))
-			}
-			m.Close()
 		})
+	}
+}
+
+func (r rules) fold(t *testing.T, seed uint64, rng *rand.Rand) {
+	r.WatchBuffer = 1 << 16
+	m, model := kv.DetachedWith(keys.NodeID{}, r.Config, time.Now)
+	defer m.Close()
+	changes := watch(t, m, "")
+	us := history(rng)
+	var counted []replica.Update
+	out := map[keys.NodeID]bool{}
+	check := func() {
+		t.Helper()
+		if rng.IntN(5) == 0 {
+			time.Sleep(time.Duration(rng.IntN(1000)) * time.Millisecond)
+		}
+		synctest.Wait()
+		if got, want := dump(m), r.reference(counted); !slices.Equal(got, want) || m.Len() != len(want) {
+			t.Fatalf("seed %d: after %d updates the map has %d keys\n%s\nwant\n%s", seed, len(counted), m.Len(), strings.Join(got, "\n"), strings.Join(want, "\n"))
+		}
+	}
+	for _, u := range interleave(rng, us) {
+		if out[u.Author] {
+			continue
+		}
+		apply(t, model, u)
+		counted = append(counted, u)
+		check()
+		if rng.IntN(15) == 0 {
+			out[u.Author] = true
+			counted = slices.DeleteFunc(counted, func(c replica.Update) bool { return out[c.Author] })
+			rebuild(t, model, interleave(rng, counted))
+			check()
+		}
+	}
+	for _, u := range us { // all are admitted again
+		if out[u.Author] {
+			apply(t, model, u)
+			counted = append(counted, u)
+		}
+	}
+	check()
+	// In any order at all: parked updates come when their time does.
+	rng.Shuffle(len(us), func(i, j int) { us[i], us[j] = us[j], us[i] })
+	rebuild(t, model, us)
+	check()
+	if copied := replay(t, drain(changes)); !maps.Equal(copied, contents(m)) {
+		t.Errorf("seed %d: the watcher's copy is %v, the map %v", seed, copied, contents(m))
 	}
 }
 

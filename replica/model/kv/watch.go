@@ -16,6 +16,11 @@ type Change struct {
 	Old   *Entry // nil if there was no value
 	New   *Entry // nil if there is none now
 	Local bool   // by the own author
+	// Expired says that the value that counts has come to its time, and with it its key,
+	// whose last value is Old.
+	Expired bool
+	// Evicted says that Config.MaxBytes or MaxKeys took the key out of this Map only.
+	Evicted bool
 	// Lost is, in a Change with nothing else in it, how many changes the reader has
 	// missed here because it was too slow. It should read the map again.
 	Lost uint64
@@ -35,28 +40,35 @@ func (m *Map) Watch(ctx context.Context, glob string) (<-chan Change, error) {
 	if err != nil {
 		return nil, fmt.Errorf("kv: watch: %w", err)
 	}
-	changes := m.model.watches.Watch(ctx, m.watchBuffer, func(e event) bool { return matches(e.key) })
+	changes := m.model.watches.Watch(ctx, m.model.cfg.WatchBuffer, func(e event) bool { return matches(e.key) })
 	if changes == nil {
 		return nil, fmt.Errorf("kv: %w", ErrClosed)
 	}
 	return changes, nil
 }
 
-// event is a change of a key, which at least one of the two records gives a value.
+// event is a change of a key, of a value or to one, or of both.
 type event struct {
 	key         string
-	before, now *record
+	before, now *record // nil if it is no value
+	why         cause
 	local       bool
 }
 
-func (e event) shows() bool { return e.before.live() || e.now.live() }
+// cause is why a key has no value any more, unless that was deleted.
+type cause uint8
+
+const (
+	expired cause = iota + 1
+	evicted
+)
 
 func (e event) change() Change {
-	c := Change{Key: e.key, Local: e.local}
-	if e.before.live() {
+	c := Change{Key: e.key, Local: e.local, Expired: e.why == expired, Evicted: e.why == evicted}
+	if e.before != nil {
 		c.Old = new(e.before.entry(e.key))
 	}
-	if e.now.live() {
+	if e.now != nil {
 		c.New = new(e.now.entry(e.key))
 	}
 	return c

@@ -24,10 +24,12 @@ func New[K comparable, P any](before func(a, b P) bool) *Heap[K, P] {
 	return &Heap[K, P]{entries[K, P]{before: before}, make(map[K]*entry[K, P])}
 }
 
-// Set gives key a priority, in place of the one that it has.
+// Set gives key a priority, in place of the one that it has. The heap keeps this very key
+// and none that it was given before: strings that are equal may hold different memory.
 func (h *Heap[K, P]) Set(key K, priority P) {
 	if e := h.byKey[key]; e != nil {
-		e.priority = priority
+		h.byKey[key] = e
+		e.key, e.priority = key, priority
 		heap.Fix(&h.entries, e.at)
 		return
 	}

@@ -43,3 +43,6 @@ func (t *Twin[State]) Rebuilt() {
 		t.next = nil
 	}
 }
+
+// Drop ends a rebuild that came to nothing: readers keep the state before.
+func (t *Twin[State]) Drop() { t.next = nil }

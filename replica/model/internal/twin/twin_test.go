@@ -22,6 +22,12 @@ func TestTwin(t *testing.T) {
 	if got := *tw.Now(); len(got) != 1 || got[0] != 4 || tw.Next() != nil {
 		t.Errorf("after the second of two rebuilds readers see %v", got)
 	}
+	tw.Reset()
+	add(6)
+	tw.Drop()
+	if got := *tw.Now(); len(got) != 1 || got[0] != 4 || tw.Next() != nil {
+		t.Errorf("after a rebuild that was dropped readers see %v", got)
+	}
 	tw.Rebuilt() // without a Reset
 	if len(*tw.Now()) != 1 || !add(5) {
 		t.Error("a rebuild that did not begin has ended something")
