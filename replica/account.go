@@ -128,7 +128,7 @@ func (l *lane) heard(ids []keys.NodeID) {
 }
 
 func (l *lane) enqueueHeadLocked(id keys.NodeID) {
-	if a := l.account(id); !a.heads && l.wantsLocked(id) {
+	if a := l.account(id); !a.heads && l.wantsLocked(id) && l.s.scope.offers(id) {
 		a.heads = true
 		l.heads = append(l.heads, id)
 	}
@@ -146,6 +146,9 @@ func (l *lane) proved(id keys.NodeID) {
 	}
 	l.enqueueProofLocked(id)
 	l.s.wakeWriter()
+	if !l.s.scope.tells(id) {
+		return
+	}
 	if len(l.cuts) == 0 {
 		time.AfterFunc(time.Second, l.show)
 	}
@@ -171,7 +174,7 @@ func (l *lane) enqueueProofLocked(id keys.NodeID) {
 	if l.r.cfg.testOnly.proofKept {
 		return
 	}
-	if a := l.account(id); !a.proofs && l.wantsLocked(id) {
+	if a := l.account(id); !a.proofs && l.wantsLocked(id) && l.s.scope.offers(id) {
 		a.proofs = true
 		l.proofs = append(l.proofs, id)
 	}

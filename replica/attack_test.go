@@ -50,7 +50,9 @@ func TestAttack(t *testing.T) {
 		"newer-kind":          func(t *testing.T) { newerKind(t, x) },
 	}
 	maps.Copy(attacks, forkAttacks(x))
-	for name, attack := range headAttacks() {
+	alone := headAttacks()
+	maps.Copy(alone, oneWayAttacks())
+	for name, attack := range alone {
 		attacks[name] = func(t *testing.T) { synctest.Test(t, attack) }
 	}
 	for name, attack := range attacks {

@@ -85,6 +85,7 @@ const (
 	LinkOK     LinkState = "ok"
 	LinkBehind LinkState = "behind" // the peer has less than an author's signed head
 	LinkStale  LinkState = "stale"  // nothing that it carries has a fresh head
+	LinkSilent LinkState = "silent" // the peer never says what it has
 )
 
 // LinkStatus is one session of a replica.
@@ -95,6 +96,9 @@ type LinkStatus struct {
 	Reason  string    `json:"reason,omitempty"`
 	Since   time.Time `json:"since,omitzero"` // of a stale link, the newest head of what it carries
 	Drained bool      `json:"drained"`        // it has sent all that it had for us
+	// As in SyncConfig. What a peer lacks that we only send to is not known.
+	SendOnly    bool `json:"send_only,omitempty"`
+	ReceiveOnly bool `json:"receive_only,omitempty"`
 }
 
 // Links returns the sessions of the replica, by peer.
@@ -113,7 +117,11 @@ func (l *lane) status() LinkStatus {
 	defer s.mu.Unlock()
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	x := LinkStatus{Peer: l.name(), Topic: r.cfg.Topic, State: LinkOK, Drained: l.drained}
+	x := LinkStatus{Peer: l.name(), Topic: r.cfg.Topic, State: LinkOK, Drained: l.drained,
+		SendOnly: s.scope.sendOnly, ReceiveOnly: s.scope.receiveOnly}
+	if s.scope.sendOnly {
+		return x
+	}
 	now := r.Now()
 	carries, alive, lacking := 0, false, 0
 	var newest uint64
@@ -136,6 +144,8 @@ func (l *lane) status() LinkStatus {
 		}
 	}
 	switch {
+	case lacking > 0 && carries == 0 && !l.speaks:
+		x.State, x.Reason = LinkSilent, "it has never said what it has: it only receives, or withholds all of it"
 	case lacking > 1:
 		x.State = LinkBehind
 		x.Reason += fmt.Sprintf(", and lacks updates of %d more authors", lacking-1)
@@ -160,7 +170,7 @@ func (l *lane) expect() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for id, a := range r.authors {
-		if id == r.self || a.word == nil || !l.wantsLocked(id) {
+		if id == r.self || a.word == nil || !l.wantsLocked(id) || !s.scope.asks(id) {
 			continue
 		}
 		acc := l.account(id)

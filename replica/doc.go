@@ -15,6 +15,9 @@
 // waits ("parked") until its time. Whatever is not applied has a state and a reason:
 // see [Replica.Explain].
 //
+// A session may go one way (a master that takes nothing, a slave that discloses nothing),
+// be for some authors, and end when there is no more: see [SyncConfig].
+//
 // # Authors that lie
 //
 // An author that signs two updates with one seq is cut there, everywhere: a proof of

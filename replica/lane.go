@@ -28,6 +28,7 @@ type lane struct {
 	owed       map[keys.NodeID]uint64 // what its digests asked for and was not sent yet
 	unanswered []uint64               // the nonces of these digests
 	served     bool                   // a digest of it has been answered
+	speaks     bool                   // one has named an author
 	accounts   map[keys.NodeID]*account
 	heads      []keys.NodeID // the authors whose heads are to be sent
 	proofs     []keys.NodeID // and whose proofs
@@ -42,6 +43,7 @@ type lane struct {
 	drained  bool
 	searches map[keys.NodeID]*search
 	unasked  map[keys.NodeID]struct{} // to be asked for in askMin, nil if nothing is
+	afresh   afresh
 }
 
 // position is what a peer has of an author.
@@ -86,6 +88,11 @@ func (l *lane) leave() {
 	l.r.mu.Lock()
 	delete(l.r.lanes, l)
 	l.r.mu.Unlock()
+	l.s.mu.Lock()
+	if l.afresh.timer != nil {
+		l.afresh.timer.Stop()
+	}
+	l.s.mu.Unlock()
 	reason := ""
 	if err := l.s.cause(errLeft); err != nil {
 		reason = err.Error()
@@ -93,20 +100,21 @@ func (l *lane) leave() {
 	l.r.notices.send(Notice{Kind: LinkDown, Peer: l.name(), Reason: reason})
 }
 
-// sendDigest tells the peer our whole clock.
+// sendDigest asks the peer for everything that we lack and that the session is for.
 func (l *lane) sendDigest() {
-	refs, listed := l.r.digest()
-	unnamed := wire.UnnamedWanted
-	if listed {
-		unnamed = wire.UnnamedNotWanted
-	}
 	s := l.s
+	var clock []wire.Ref
+	listed := false
+	if !s.scope.sendOnly {
+		clock, listed = l.r.digest()
+	}
+	refs, unnamed := s.scope.digest(clock, listed)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	l.listed = nil
 	if listed {
-		l.listed = make(map[keys.NodeID]bool, len(refs))
-		for _, ref := range refs {
+		l.listed = make(map[keys.NodeID]bool, len(clock))
+		for _, ref := range clock {
 			l.listed[ref.Author] = true
 		}
 	}
@@ -147,9 +155,14 @@ func (s *session) ping() {
 // ask asks for what follows some authors' frontiers, each not too often, and all in
 // one digest.
 func (l *lane) ask(ids []keys.NodeID) {
-	refs := l.r.frontiers(ids)
-	now := time.Now()
 	s := l.s
+	refs := l.r.frontiers(ids)
+	refs = slices.DeleteFunc(refs, func(ref wire.Ref) bool { return !s.scope.asks(ref.Author) })
+	if s.scope.silent {
+		l.askAgain(refs)
+		return
+	}
+	now := time.Now()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	due := refs[:0]
@@ -216,7 +229,7 @@ func (l *lane) answer(d *wire.Digest) error {
 	s := l.s
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	have := l.r.servable() // what is stored from now on, moved tells
+	have := l.servable() // what is stored from now on, moved tells
 	if d.Unnamed == wire.UnnamedWanted {
 		l.all = true
 		clear(l.peer)
@@ -227,6 +240,7 @@ func (l *lane) answer(d *wire.Digest) error {
 		l.unanswered = l.unanswered[:len(l.unanswered)-1]
 	}
 	l.unanswered = append(l.unanswered, d.Nonce)
+	l.speaks = l.speaks || len(d.Refs) > 0
 	moving := l.claimsLocked(d)
 	for _, ref := range d.Refs {
 		if !moving[ref.Author] {
@@ -249,10 +263,11 @@ func (l *lane) answer(d *wire.Digest) error {
 
 // oweLocked queues what a digest asks for.
 func (l *lane) oweLocked(d *wire.Digest, have map[keys.NodeID]wire.Ref) {
+	var ids []keys.NodeID
 	if d.Unnamed == wire.UnnamedNotWanted {
 		for _, ref := range d.Refs {
-			if ours, ok := have[ref.Author]; ok {
-				l.oweAuthorLocked(ours)
+			if _, ok := have[ref.Author]; ok {
+				ids = append(ids, ref.Author)
 			}
 		}
 		// The first digest of a peer that names all it wants: tell it whom else we carry.
@@ -264,9 +279,11 @@ func (l *lane) oweLocked(d *wire.Digest, have map[keys.NodeID]wire.Ref) {
 			}
 		}
 	} else {
-		for _, ours := range have {
-			l.oweAuthorLocked(ours)
-		}
+		ids = slices.Collect(maps.Keys(have))
+	}
+	l.s.shuffle(ids)
+	for _, id := range ids {
+		l.oweAuthorLocked(have[id])
 	}
 	l.served = true
 }
@@ -286,21 +303,23 @@ func (l *lane) oweStatementsLocked(d *wire.Digest) {
 			l.enqueueHeadLocked(id)
 		}
 	}
-	if d.Unnamed == wire.UnnamedWanted {
-		for id, x := range r.authors {
-			owe(id, x)
-		}
-		return
-	}
+	var ids []keys.NodeID
 	for _, ref := range d.Refs {
 		x := r.authors[ref.Author]
-		if x == nil {
+		if x == nil || d.Unnamed == wire.UnnamedWanted {
 			continue
 		}
 		if a := l.account(ref.Author); x.cut != nil && a.shown != x.cut.seq {
 			a.proof = 0 // it may have had no room for the one that it was sent
 		}
-		owe(ref.Author, x)
+		ids = append(ids, ref.Author)
+	}
+	if d.Unnamed == wire.UnnamedWanted {
+		ids = slices.Collect(maps.Keys(r.authors))
+	}
+	l.s.shuffle(ids)
+	for _, id := range ids {
+		owe(id, r.authors[id])
 	}
 }
 
@@ -318,14 +337,14 @@ func (l *lane) oweAuthorLocked(ours wire.Ref) {
 }
 
 func (l *lane) introduceLocked(id keys.NodeID) {
-	if !l.s.keyed[id] && len(l.s.control) < maxControl/2 {
+	if !l.s.keyed[id] && l.s.scope.offers(id) && len(l.s.control) < maxControl/2 {
 		l.s.keyed[id] = true
 		l.controlLocked(wire.FrameKey, l.r.keyOf(id).Wire())
 	}
 }
 
 func (l *lane) enqueueLocked(id keys.NodeID) {
-	if !l.queued[id] {
+	if !l.queued[id] && l.s.scope.offers(id) {
 		l.queued[id] = true
 		l.queue = append(l.queue, id)
 	}
@@ -340,7 +359,7 @@ func (l *lane) moved(ends map[keys.NodeID]wire.Ref) {
 		pos, known := l.peer[id]
 		a := l.account(id)
 		a.asked = question{}
-		a.moved = known || l.all
+		a.moved = (known || l.all) && s.scope.tells(id)
 		switch {
 		case !known && !l.all:
 			if l.served {
@@ -419,7 +438,9 @@ func (l *lane) settled() {
 	l.drained = l.drained || news
 	s.mu.Unlock()
 	if news {
-		l.r.guard.peerAnswered(l.name())
+		if s.scope.asks(l.r.self) {
+			l.r.guard.peerAnswered(l.name())
+		}
 		l.r.notices.send(Notice{Kind: Drained, Peer: l.name()})
 		s.wakeWriter()
 	}
@@ -449,13 +470,14 @@ func (r *Replica) digest() (refs []wire.Ref, listed bool) {
 	return slices.CompactFunc(refs, func(a, b wire.Ref) bool { return a.Author == b.Author }), listed
 }
 
-// servable returns the frontiers of the authors that we pass on.
-func (r *Replica) servable() map[keys.NodeID]wire.Ref {
+// servable returns the frontiers of the authors that we pass on to the peer.
+func (l *lane) servable() map[keys.NodeID]wire.Ref {
+	r := l.r
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	have := make(map[keys.NodeID]wire.Ref, len(r.authors))
 	for id, a := range r.authors {
-		if a.admitted && a.frontier.Seq > 0 {
+		if a.admitted && a.frontier.Seq > 0 && l.s.scope.offers(id) {
 			have[id] = a.frontier
 		}
 	}

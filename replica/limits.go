@@ -84,6 +84,9 @@ const (
 	// How long a peer that takes in what it was sent may stand still.
 	movingRest = 30 * time.Second
 	askMax     = time.Minute
+	// A peer that is told nothing of what we have is asked for everything again after
+	// askMin, doubled each time up to this: it sends all of it.
+	againMax = 10 * time.Minute
 
 	// An unanswered Hello, and silence, end a session.
 	helloTimeout = 10 * time.Second

@@ -42,6 +42,11 @@ func dialAs(t *testing.T, p *peer, name string) *raw {
 func dialWith(t *testing.T, p *peer, cfg replica.SyncConfig) *raw {
 	t.Helper()
 	mine, theirs := net.Pipe()
+	return dialOver(t, p, mine, theirs, cfg)
+}
+
+func dialOver(t *testing.T, p *peer, mine, theirs net.Conn, cfg replica.SyncConfig) *raw {
+	t.Helper()
 	r := &raw{t: t, conn: mine, ended: make(chan error, 1), digests: make(chan *wire.Digest, 1000),
 		runs: make(chan *wire.UnverifiedRun, 1000), dones: make(chan uint64, 1000), heads: make(chan *wire.UnverifiedHead, 1000),
 		proofs: make(chan *wire.UnverifiedProof, 1000), closed: make(chan *wire.Close, 1), writing: make(chan struct{}, 1)}

@@ -81,6 +81,9 @@ func (l *lane) readRun(body []byte) error {
 	if t := s.cfg.Trace.RunReceived; t != nil {
 		t(u)
 	}
+	if l.declines(u) {
+		return nil
+	}
 	s.cfg.Counters.UpdatesIn.Add(uint64(u.Len()))
 	l.received(u)
 	return l.r.offer(s.ctx, u, l.r.offeredKey(u.Author(), s.offered), l)
@@ -88,7 +91,7 @@ func (l *lane) readRun(body []byte) error {
 
 func (l *lane) readHead(body []byte) error {
 	u, err := wire.ParseHead(l.r.cfg.Topic, body)
-	if err != nil {
+	if err != nil || l.declines(u) {
 		return err
 	}
 	l.s.mu.Lock()
@@ -99,7 +102,7 @@ func (l *lane) readHead(body []byte) error {
 
 func (l *lane) readProof(body []byte) error {
 	u, err := wire.ParseProof(l.r.cfg.Topic, body)
-	if err != nil {
+	if err != nil || l.declines(u) {
 		return err
 	}
 	l.s.mu.Lock()
@@ -129,7 +132,7 @@ func (r *Replica) offeredKey(id keys.NodeID, offered map[keys.NodeID]keys.Public
 
 func (l *lane) readKey(body []byte) error {
 	k, err := wire.ParseKey(body)
-	if err != nil {
+	if err != nil || l.s.scope.sendOnly {
 		return err
 	}
 	id := k.ID()

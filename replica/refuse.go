@@ -97,7 +97,7 @@ func (g *refusals) of(id keys.NodeID, seq uint64) (found []refusal) {
 // author that is not admitted is remembered once for all its heads.
 func (r *Replica) refuseLocked(u wire.Unverified, offered keys.PublicKey, from source, why error) {
 	peer, id := from.name(), u.Author()
-	if r.authors[id] == nil {
+	if r.authors[id] == nil && !errors.Is(why, errSendOnly) && !errors.Is(why, errOtherAuthor) {
 		r.strangerLocked(id, offered, peer, why)
 	}
 	x := refusal{author: id, peer: peer, at: r.Now(), why: why.Error()}

@@ -27,6 +27,9 @@ const (
 
 // contradicted implements source: this peer has a history that differs at high.
 func (l *lane) contradicted(id keys.NodeID, high uint64) {
+	if !l.s.scope.tells(id) {
+		return
+	}
 	l.s.mu.Lock()
 	q := l.searches[id]
 	if q == nil {

@@ -33,11 +33,29 @@ type SyncConfig struct {
 	// Answer waits for the peer's Hello before it sends its own, and asks for the
 	// replicas of the topics that the peer names. For the accepting side of a link.
 	Answer func(topics []string) []*Replica
+	// SendOnly offers what we have and takes nothing: the peer is asked for nothing, and
+	// what it sends all the same is dropped, so neither can it say what our own key wrote
+	// (see Guard). The peer need not know.
+	SendOnly bool
+	// ReceiveOnly takes what the peer has and discloses nothing: no updates, heads, proofs
+	// or keys, and no ids but those in Authors. The peer sends everything each time; with
+	// SendClock it is told how far we have each author, and sends what is missing.
+	ReceiveOnly bool
+	SendClock   bool
+	// Authors are those that the session asks for, takes and serves, and are named to the
+	// peer. Nil: all. (For some channels only, give these a topic of their own: an author's
+	// updates are one chain, and without some of them the others cannot be checked.)
+	Authors []keys.NodeID
 	// StopWhenDrained ends the session when each side has what the other had at the
-	// start, instead of following.
+	// start, instead of following; in a session one way, when the receiver has.
 	StopWhenDrained bool
-	// Meta goes to the peer in Hello, at most wire.MaxMeta bytes.
+	// Meta goes to the peer in Hello, at most wire.MaxMeta bytes. The peer's is in the one
+	// that Trace.Hello is told of.
 	Meta []byte
+	// Shuffle orders the authors that are served, so that not always the same one is the
+	// last: it is called with their number and with what swaps two of them. Nil:
+	// rand.Shuffle.
+	Shuffle func(n int, swap func(i, j int))
 	// Trace is told of digests and runs as they pass.
 	Trace Trace
 	// Counters, if set, counts what passes.
@@ -80,19 +98,24 @@ func (e *CloseError) Blames() bool {
 }
 
 // Sync holds one session over conn, and returns when it ends; conn is closed then.
-// The error is nil when both sides parted in peace.
+// The error is nil when both sides parted in peace. Two sides that only send, or only
+// receive, have nothing to do: with StopWhenDrained they part at once, else they stay linked.
 func (r *Replica) Sync(ctx context.Context, conn io.ReadWriteCloser, o SyncConfig) error {
 	return SyncAll(ctx, conn, o, r)
 }
 
 // SyncAll is Sync for several topics over one connection.
 func SyncAll(ctx context.Context, conn io.ReadWriteCloser, o SyncConfig, replicas ...*Replica) error {
+	if err := o.check(); err != nil {
+		return errors.Join(err, conn.Close())
+	}
 	return newSession(ctx, conn, o).run(ctx, replicas)
 }
 
 // session is one conversation. One goroutine reads, one writes, one watches the clock.
 type session struct {
 	cfg    SyncConfig
+	scope  scope
 	conn   io.ReadWriteCloser
 	ctx    context.Context
 	cancel context.CancelCauseFunc // only the first cause counts
@@ -130,7 +153,7 @@ func newSession(ctx context.Context, conn io.ReadWriteCloser, o SyncConfig) *ses
 		o.Counters = &Counters{}
 	}
 	s := &session{
-		cfg: o, conn: conn, wake: make(chan struct{}, 1),
+		cfg: o, scope: newScope(&o), conn: conn, wake: make(chan struct{}, 1),
 		theirs:  make(map[uint16]*lane),
 		offered: make(map[keys.NodeID]keys.PublicKey),
 		keyed:   make(map[keys.NodeID]bool),

@@ -279,8 +279,8 @@ func (r *Replica) serves(id keys.NodeID) bool {
 	return a != nil && a.admitted
 }
 
-// finished reports whether a session that stops when drained can stop: each side has
-// what the other had.
+// finished reports whether a session that stops when drained can stop: each side that
+// receives has what the other had.
 func (s *session) finished() bool {
 	if !s.cfg.StopWhenDrained {
 		return false
@@ -288,7 +288,8 @@ func (s *session) finished() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, l := range s.lanes {
-		if !l.drained || !l.served || len(l.unanswered) > 0 || len(l.owed) > 0 || len(l.proofs) > 0 || len(l.heads) > 0 {
+		asked, offered := !s.scope.sendOnly, !s.scope.receiveOnly
+		if asked && !l.drained || offered && !l.served || len(l.unanswered) > 0 || len(l.owed) > 0 || len(l.proofs) > 0 || len(l.heads) > 0 {
 			return false
 		}
 	}

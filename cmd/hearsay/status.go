@@ -24,7 +24,8 @@ func newStatusCmd(a *app) *cobra.Command {
 		Long: `Shows a node at a glance. A topic is "synced" only when everything that living authors
 have signed is here, as two links or the authors themselves tell: one relay's word is not
 enough. A link is "behind" when its peer lacks what authors have signed, and "stale" when no
-author of what it carries has signed anything lately. WORD is how old an author's newest
+author of what it carries has signed anything lately; "silent" is a peer that never says what
+it has. WORD is how old an author's newest
 signed word is on how far it has written.`,
 		Args: takes(0, 0),
 		RunE: func(cmd *cobra.Command, _ []string) error {

@@ -257,6 +257,10 @@ func (d *doctor) links(s *Status) {
 				d.add(Notice, "link", fmt.Sprintf("peer %s is stale in topic %q: %s", p.Address, l.Topic, l.Reason),
 					"nothing tells a silent author from a peer that withholds, or from a clock here that is ahead",
 					"link to another peer as well, or ask the authors: "+d.command("up")+" --peer ADDR")
+			case replica.LinkSilent:
+				d.add(Notice, "link", fmt.Sprintf("peer %s is silent in topic %q: %s", p.Address, l.Topic, l.Reason),
+					"nothing tells a peer that only receives from one that withholds",
+					"unless it is meant to receive only, link to another peer as well: "+d.command("up")+" --peer ADDR")
 			default:
 				ok++
 			}

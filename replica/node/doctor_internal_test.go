@@ -92,8 +92,9 @@ func TestDoctorNamesLinks(t *testing.T) {
 		{Address: "good:1", Sessions: []replica.LinkStatus{{State: replica.LinkOK}}},
 		{Address: "frozen:1", Sessions: []replica.LinkStatus{{Topic: "t", State: replica.LinkBehind, Reason: "it has A up to seq 1 of 2"}}},
 		{Address: "quiet:1", Sessions: []replica.LinkStatus{{Topic: "t", State: replica.LinkStale, Reason: "long ago"}}},
+		{Address: "mute:1", Sessions: []replica.LinkStatus{{Topic: "t", State: replica.LinkSilent, Reason: "says nothing"}}},
 	}})
-	want := "problem: peer frozen:1 is behind in topic \"t\": it has A up to seq 1 of 2\nnotice: peer quiet:1 is stale in topic \"t\": long ago"
+	want := "problem: peer frozen:1 is behind in topic \"t\": it has A up to seq 1 of 2\nnotice: peer quiet:1 is stale in topic \"t\": long ago\nnotice: peer mute:1 is silent in topic \"t\": says nothing"
 	if got := found(d, "link"); got != want {
 		t.Errorf("got\n%s\nwant\n%s", got, want)
 	}
