@@ -9,6 +9,7 @@ import (
 
 	"github.com/hearsaynet/hearsay/keys"
 	"github.com/hearsaynet/hearsay/replica"
+	"github.com/hearsaynet/hearsay/replica/model/events"
 	"github.com/hearsaynet/hearsay/replica/node"
 	"github.com/hearsaynet/hearsay/replica/wire"
 )
@@ -43,8 +44,8 @@ returns when all are signed and durable. DATA that starts with - goes after --.`
 
 // pubLines publishes standard input line by line.
 func (a *app) pubLines(ctx context.Context, api node.API, name string, asJSON bool) error {
-	// Of an update, name and its length take the rest.
-	lines := newLineReader(a.in, max(0, replica.DefaultMaxChange-1-len(name)))
+	// Of an update, the name and what events add take the rest.
+	lines := newLineReader(a.in, max(0, replica.DefaultMaxChange-events.Overhead-len(name)))
 	published := 0
 	batches := batcher[[]byte]{
 		window: 1, // events keep the order of their lines
@@ -74,22 +75,26 @@ func (a *app) pubLines(ctx context.Context, api node.API, name string, asJSON bo
 func newTailCmd(a *app) *cobra.Command {
 	follow, asJSON := false, false
 	cmd := &cobra.Command{
-		Use:   "tail [NAME]",
+		Use:   "tail [PATTERN]",
 		Short: "Print events",
-		Long: `Prints the events of NAME, each as a line, and ends; with -f it goes on until a signal.
-Without NAME it prints all events, each after its name and a tab.`,
+		Long: `Prints the events whose names match PATTERN, each as a line, and ends; with -f it goes on
+until a signal. In PATTERN * stands for any characters up to a dot, and ** for any number
+of elements between dots: a.* is a.b, a.** is a, a.b and a.b.c. Unless PATTERN is one
+name, each event comes after its name and a tab.`,
+		Example: `  hearsay tail door
+  hearsay tail -f 'sensors.**'`,
 		Args:              takes(0, 1),
 		ValidArgsFunction: completeNothing,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			name := arg(args, 0)
+			pattern := arg(args, 0)
 			return a.attach(cmd.Context(), func(api node.API) error {
 				o := a.stdout()
-				for e, err := range api.Tail(cmd.Context(), name, follow) {
+				for e, err := range api.Tail(cmd.Context(), pattern, follow) {
 					if follow && cmd.Context().Err() != nil {
 						return nil // the signal that ends it
 					}
 					if err == nil {
-						err = printEvent(o, e, name == "", asJSON)
+						err = printEvent(o, e, events.IsPattern(pattern), asJSON)
 					}
 					if err == nil && follow {
 						err = o.Flush()

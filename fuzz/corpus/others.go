@@ -130,7 +130,7 @@ func (c *corpus) texts() {
 	for name, r := range map[string][]byte{
 		"status": request("POST", "/v1/status", "{}"), "set": request("POST", "/v1/set?topic=default", `{"key":"k","value":"dg=="}`),
 		"set-many": request("POST", "/v1/set-many?topic=default", `{"pairs":[{"key":"a","value":"dg=="},{"key":"b"}]}`),
-		"dump":     request("POST", "/v1/dump?topic=default", "{}"), "tail": request("POST", "/v1/tail?topic=default", `{"name":"*"}`),
+		"dump":     request("POST", "/v1/dump?topic=default", "{}"), "tail": request("POST", "/v1/tail?topic=default", `{"name":"a.*","follow":true}`),
 		"publish": request("POST", "/v1/publish?topic=default", `{"name":"n","data":["dg=="]}`), "export": request("POST", "/v1/export?topic=default", "{}"),
 		"import": request("POST", "/v1/import?topic=default", string(exportOf("default"))),
 	} {
@@ -160,11 +160,7 @@ func (c *corpus) changes() {
 		c.bad("kv-change", name, []byte(b))
 	}
 	c.valueChanges()
-	c.good("event-change", "data", []byte("\x04namedata"))
-	c.good("event-change", "no-data", []byte("\x02\xc3\x9f"))
-	for name, b := range map[string]string{"nothing": "", "no-name": "\x00data", "cut-short": "\x04nam", "control-character": "\x01\x00", "bad-utf-8": "\x01\xff"} {
-		c.bad("event-change", name, []byte(b))
-	}
+	c.eventChanges()
 }
 
 // agents makes the bodies of an ssh-agent's answers.

@@ -31,9 +31,9 @@ type API interface {
 
 	// Publish appends events of one name to channel "events", up to 256 under one signature.
 	Publish(ctx context.Context, name string, data ...[]byte) ([]wire.Ref, error)
-	// Tail yields the events of one name ("" for all) in their order, and with follow goes
+	// Tail yields the events that match a pattern ("" for all) in their order, and with follow goes
 	// on until ctx ends.
-	Tail(ctx context.Context, name string, follow bool) iter.Seq2[Event, error]
+	Tail(ctx context.Context, pattern string, follow bool) iter.Seq2[Event, error]
 
 	// Do carries out an operation on a data model: package models has them.
 	models.Doer

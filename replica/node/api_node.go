@@ -86,12 +86,12 @@ func (n *Node) Do(ctx context.Context, name, channel string, request json.RawMes
 }
 
 // Tail implements API.
-func (n *Node) Tail(ctx context.Context, name string, follow bool) iter.Seq2[Event, error] {
+func (n *Node) Tail(ctx context.Context, pattern string, follow bool) iter.Seq2[Event, error] {
 	t, err := n.topic("")
 	if err != nil {
 		return failing[Event](err)
 	}
-	return t.Tail(ctx, name, follow)
+	return t.Tail(ctx, pattern, follow)
 }
 
 // Export implements API.

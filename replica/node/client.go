@@ -188,8 +188,8 @@ func (c *client) Publish(ctx context.Context, name string, data ...[]byte) ([]wi
 }
 
 // Tail implements API.
-func (c *client) Tail(ctx context.Context, name string, follow bool) iter.Seq2[Event, error] {
-	seq := items[Event](ctx, c, opTail, request{Name: name, Follow: follow})
+func (c *client) Tail(ctx context.Context, pattern string, follow bool) iter.Seq2[Event, error] {
+	seq := items[Event](ctx, c, opTail, request{Name: pattern, Follow: follow})
 	if follow {
 		return untilDone(ctx, seq)
 	}

@@ -140,6 +140,7 @@ var codes = map[string]error{
 	"bad-key":          kv.ErrBadKey,
 	"bad-glob":         kv.ErrBadGlob,
 	"bad-name":         events.ErrBadName,
+	"bad-pattern":      events.ErrBadPattern,
 	"store-not-found":  store.ErrNotFound,
 	"store-damaged":    store.ErrDamaged,
 	"malformed":        wire.ErrMalformed,

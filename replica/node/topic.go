@@ -221,15 +221,19 @@ func (t *topic) Publish(ctx context.Context, name string, data ...[]byte) ([]wir
 	return refs, orClosed(err)
 }
 
-func (t *topic) Tail(ctx context.Context, name string, follow bool) iter.Seq2[Event, error] {
+func (t *topic) Tail(ctx context.Context, pattern string, follow bool) iter.Seq2[Event, error] {
 	return func(yield func(Event, error) bool) {
 		if err := t.readable(); err != nil {
 			yield(Event{}, err)
 			return
 		}
-		seq := t.events.Replay(name)
+		seq, err := t.events.Replay(pattern, events.From{})
 		if follow {
-			seq = t.events.Follow(ctx, name)
+			seq, err = t.events.Follow(ctx, pattern, events.From{})
+		}
+		if err != nil {
+			yield(Event{}, err)
+			return
 		}
 		for e := range seq {
 			if !follow && ctx.Err() != nil {

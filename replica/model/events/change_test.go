@@ -7,55 +7,53 @@ import (
 	"testing"
 
 	"github.com/hearsaynet/hearsay/fuzz/fuzztest"
+	"github.com/hearsaynet/hearsay/replica/wire"
 )
 
 // TestChangeBytes pins the encoding.
 func TestChangeBytes(t *testing.T) {
-	for _, tt := range []struct{ name, data, want string }{
-		{"name", "data", "04 6e616d65 64617461"},
-		{"ß", "", "02 c39f"},
-		{strings.Repeat("n", 255), "\x00", "ff" + strings.Repeat("6e", 255) + "00"},
+	for _, tt := range []struct {
+		name  string
+		until uint64
+		data  string
+		want  string
+	}{
+		{"name", 0, "data", "01 04 6e616d65 64617461"},
+		{"ß", 0, "", "01 02 c39f"},
+		{strings.Repeat("n", 255), 0, "\x00", "01 ff" + strings.Repeat("6e", 255) + "00"},
+		{"name", 1, "data", "02 0000000000000001 04 6e616d65 64617461"},
+		{"a.b", wire.MaxInteger, "", "02 7fffffffffffffff 03 612e62"},
 	} {
-		got := encode(tt.name, []byte(tt.data))
+		got, err := encode(tt.name, tt.until, []byte(tt.data))
 		if want := strings.ReplaceAll(tt.want, " ", ""); hex.EncodeToString(got) != want {
-			t.Errorf("%.9q: encoded as %x, want %s", tt.name, got, want)
+			t.Errorf("%.9q: encoded as %x (%v), want %s", tt.name, got, err, want)
 		}
-		name, data, err := parseChange(got)
-		if err != nil || string(name) != tt.name || string(data) != tt.data {
-			t.Errorf("parsed as %q, %q (%v)", name, data, err)
+		if n := len(got) - len(tt.name) - len(tt.data); n != Overhead && n != OverheadFor {
+			t.Errorf("%.9q: %d bytes besides name and data", tt.name, n)
+		}
+		c, err := parseChange(got)
+		if err != nil || string(c.name) != tt.name || c.until != tt.until || string(c.data) != tt.data {
+			t.Errorf("parsed as %d, %q, %q (%v)", c.until, c.name, c.data, err)
 		}
 	}
 }
 
 func TestCheckName(t *testing.T) {
 	for _, name := range []string{"", strings.Repeat("n", 256), "n\xff", "\xc3", "a\nb", "a\x00", "\u0085", "\x7f", "\xed\xa0\x80"} {
-		if err := checkName([]byte(name)); !errors.Is(err, ErrBadName) {
-			t.Errorf("%.9q: %v, want ErrBadName", name, err)
+		if b, err := encode(name, 0, nil); !errors.Is(err, ErrBadName) || b != nil {
+			t.Errorf("%.9q: %x, %v, want ErrBadName", name, b, err)
 		}
 	}
-	for _, name := range []string{"n", " ", "a/b", strings.Repeat("n", 255), "日本", "\ufffd"} {
-		if err := checkName([]byte(name)); err != nil {
+	for _, name := range []string{"n", " ", "a/b", "a..b", "*", "a[", strings.Repeat("n", 255), "日本", "\ufffd"} {
+		if _, err := encode(name, 0, nil); err != nil {
 			t.Errorf("%.9q: %v", name, err)
 		}
 	}
 }
 
-// change is what parseChange returns.
-type change struct{ name, data []byte }
-
 func FuzzChange(f *testing.F) {
-	fuzztest.Decoder[*change]{
-		Corpus: "event-change", Errors: []error{ErrMalformed},
-		Decode: func(b []byte) (*change, error) {
-			name, data, err := parseChange(b)
-			if err != nil && (name != nil || data != nil) {
-				panic("a result beside an error")
-			}
-			if err != nil {
-				return nil, err
-			}
-			return &change{name, data}, nil
-		},
-		Encode: func(c *change) ([]byte, error) { return encode(string(c.name), c.data), checkName(c.name) },
+	fuzztest.Decoder[change]{
+		Corpus: "event-change", Decode: parseChange, Errors: []error{ErrMalformed},
+		Encode: func(c change) ([]byte, error) { return encode(string(c.name), c.until, c.data) },
 	}.Fuzz(f)
 }

@@ -37,19 +37,27 @@ func Example() {
 	if _, err := l.PublishMany(ctx, "deploys", []byte("v1"), []byte("v2")); err != nil {
 		log.Fatal(err)
 	}
-	if _, err := l.Publish(ctx, "alarms", []byte("disk full")); err != nil {
+	if _, err := l.Publish(ctx, "alarms.disk", []byte("full")); err != nil {
 		log.Fatal(err)
 	}
-	for e := range l.Replay("") {
+	all, err := l.Replay("", events.From{})
+	if err != nil {
+		log.Fatal(err)
+	}
+	for e := range all {
 		fmt.Printf("%d. %s: %s\n", e.Seq, e.Name, e.Data)
 	}
-	for e := range l.Follow(ctx, "alarms") {
-		fmt.Printf("alarm: %s\n", e.Data)
+	alarms, err := l.Follow(ctx, "alarms.**", events.From{})
+	if err != nil {
+		log.Fatal(err)
+	}
+	for e := range alarms {
+		fmt.Printf("%s: %s\n", e.Name, e.Data)
 		cancel() // or it waits for the next
 	}
 	// Output:
 	// 1. deploys: v1
 	// 2. deploys: v2
-	// 3. alarms: disk full
-	// alarm: disk full
+	// 3. alarms.disk: full
+	// alarms.disk: full
 }

@@ -1,6 +1,11 @@
 package events
 
-import "github.com/hearsaynet/hearsay/replica"
+import (
+	"time"
+
+	"github.com/hearsaynet/hearsay/keys"
+	"github.com/hearsaynet/hearsay/replica"
+)
 
 // Model is what a replica calls.
 type Model interface {
@@ -9,18 +14,26 @@ type Model interface {
 }
 
 // Detached returns a Log without a replica, and its model.
-func Detached() (*Log, Model) {
-	m := newModel()
-	return &Log{model: m, unmount: func() {}}, m
+func Detached() (*Log, Model) { return DetachedAt(keys.NodeID{}, time.Now, Config{}) }
+
+// DetachedAt is Detached for an own author and a clock.
+func DetachedAt(self keys.NodeID, now func() time.Time, cfg Config) (*Log, Model) {
+	l := newLog(self, now, cfg)
+	return l, l.model
 }
 
 // Change makes the change of an event whose name is good.
-func Change(name, data string) []byte { return encode(name, []byte(data)) }
+func Change(name, data string) []byte { return ChangeUntil(name, 0, data) }
+
+// ChangeUntil is Change with an end, in ns since the Unix epoch.
+func ChangeUntil(name string, until uint64, data string) []byte {
+	b, err := encode(name, until, []byte(data))
+	if err != nil {
+		panic(err)
+	}
+	return b
+}
 
 // Followers returns how many follow the log, and the events that are remembered as
 // taken back.
-func Followers(l *Log) (followers, back int) {
-	l.model.mu.Lock()
-	defer l.model.mu.Unlock()
-	return l.model.followers, len(l.model.back)
-}
+func Followers(l *Log) (followers, back int) { return l.model.line.Followers() }

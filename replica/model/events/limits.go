@@ -1,4 +1,12 @@
 package events
 
-// MaxName bounds an event's name, in bytes. It is part of the encoding.
-const MaxName = 255
+const (
+	// MaxName bounds an event's name, in bytes. It is part of the encoding.
+	MaxName = 255
+	// MaxPattern bounds what a pattern costs to match, in bytes.
+	MaxPattern = 1024
+	// Overhead is what a change takes besides name and data, in bytes.
+	Overhead = 2
+	// OverheadFor is Overhead for an event with a duration.
+	OverheadFor = Overhead + 8
+)

@@ -91,7 +91,7 @@ func TestTwoReplicas(t *testing.T) {
 		join(t, a, b)
 		synctest.Wait()
 		for who, l := range map[string]*events.Log{"alice": a.log, "bob": b.log} {
-			if got := data(l.Replay("")); got != "a1 a2 b1 b2" {
+			if got := data(replay(l, "")); got != "a1 a2 b1 b2" {
 				t.Errorf("%s replays %q", who, got)
 			}
 		}
@@ -102,13 +102,13 @@ func TestTwoReplicas(t *testing.T) {
 
 		b.admitted.Remove(alice.ID())
 		synctest.Wait()
-		if got := data(b.log.Replay("")); got != "b1 b2" {
+		if got := data(replay(b.log, "")); got != "b1 b2" {
 			t.Errorf("after alice was withdrawn bob replays %q", got)
 		}
 		b.publish(t, "x", "b3")
 		b.admitted.Add(alice.Key())
 		synctest.Wait()
-		if got := data(b.log.Replay("x")); got != "a1 a2 b1 a3 b3" {
+		if got := data(replay(b.log, "x")); got != "a1 a2 b1 a3 b3" {
 			t.Errorf("after alice was admitted again bob replays %q", got)
 		}
 		if got := followed.all(); got != "b1 a1 a2 a3 b3" {
@@ -116,7 +116,7 @@ func TestTwoReplicas(t *testing.T) {
 		}
 
 		// A log mounted later reads the same from the store.
-		want := data(b.log.Replay(""))
+		want := data(replay(b.log, ""))
 		b.log.Close()
 		<-followed.done
 		again, err := events.Mount(b.Replica, "", events.Config{})
@@ -124,7 +124,7 @@ func TestTwoReplicas(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer again.Close()
-		if got := data(again.Replay("")); got != want {
+		if got := data(replay(again, "")); got != want {
 			t.Errorf("mounted again it replays %q, want %q", got, want)
 		}
 	})
@@ -151,14 +151,14 @@ func TestPublishErrors(t *testing.T) {
 			t.Error("published no event")
 		}
 		if n.log.Len() != 0 {
-			t.Errorf("the log is %q", data(n.log.Replay("")))
+			t.Errorf("the log is %q", data(replay(n.log, "")))
 		}
 		n.publish(t, "x", "1")
 		n.log.Close()
 		if _, err := n.log.Publish(t.Context(), "x", nil); !errors.Is(err, events.ErrClosed) {
 			t.Errorf("Publish after Close: %v", err)
 		}
-		if got := data(n.log.Replay("")); got != "1" {
+		if got := data(replay(n.log, "")); got != "1" {
 			t.Errorf("after Close it replays %q", got)
 		}
 	})

@@ -109,7 +109,7 @@ func (s *eventSide) publish(ctx context.Context, u scuttlebutt.Update) error {
 	case !nameable(name):
 		s.refuse(fmt.Sprintf("the topic's names are UTF-8 of 1 to %d bytes without control characters", events.MaxName), "npm event", name)
 		return nil
-	case len(line)+len(name)+1 > replica.DefaultMaxChange:
+	case events.Overhead+len(name)+len(line) > replica.DefaultMaxChange:
 		s.refuse("longer than an update of the topic", "npm event", name, "bytes", len(line))
 		return nil
 	}

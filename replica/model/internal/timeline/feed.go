@@ -1,0 +1,68 @@
+package timeline
+
+import "github.com/hearsaynet/hearsay/replica/wire"
+
+// cell is one place of the feed, which followers walk. The last cell is empty; what
+// is behind all of them is garbage.
+type cell[Value any] struct {
+	*Entry[Value]
+	// since is, for an entry that had been taken back, the number of the rebuild that
+	// did so: who followed before then has had it.
+	since uint64
+	next  *cell[Value]
+}
+
+// feed passes entries to the followers in the order in which they come.
+type feed[Value any] struct {
+	end       *cell[Value] // empty
+	followers int
+	more      chan struct{} // closed when the feed grows; nil if nobody waits
+	closed    bool
+	rebuilds  uint64
+	// back holds the entries that followers may have had and that do not count now, with
+	// the number of the rebuild that took them back.
+	back map[wire.Ref]uint64
+}
+
+func (f *feed[Value]) init() {
+	f.end = &cell[Value]{}
+	f.back = make(map[wire.Ref]uint64)
+}
+
+func (f *feed[Value]) push(e *Entry[Value]) {
+	since := f.back[e.Ref]
+	delete(f.back, e.Ref)
+	if f.followers == 0 {
+		return
+	}
+	end := &cell[Value]{}
+	f.end.Entry, f.end.since, f.end.next = e, since, end
+	f.end = end
+	f.wake()
+}
+
+func (f *feed[Value]) wake() {
+	if f.more != nil {
+		close(f.more)
+		f.more = nil
+	}
+}
+
+func (f *feed[Value]) rebuilt(gone, added []*Entry[Value]) {
+	f.rebuilds++
+	for _, e := range added {
+		f.push(e)
+	}
+	if f.followers == 0 {
+		clear(f.back)
+		return
+	}
+	for _, e := range gone {
+		f.back[e.Ref] = f.rebuilds
+	}
+}
+
+func (f *feed[Value]) close() {
+	f.closed = true
+	f.wake()
+}

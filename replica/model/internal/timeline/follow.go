@@ -1,0 +1,186 @@
+package timeline
+
+import (
+	"context"
+	"iter"
+	"slices"
+
+	"github.com/hearsaynet/hearsay/keys"
+	"github.com/hearsaynet/hearsay/replica"
+	"github.com/hearsaynet/hearsay/replica/wire"
+)
+
+// Selection says which entries a reader gets. Its zero value is all.
+type Selection[Value any] struct {
+	After replica.Clock            // those behind it
+	Since uint64                   // those dated at or after it
+	Last  int                      // of those that are there, the last so many
+	Wants func(*Entry[Value]) bool // those that it says; nil: all
+}
+
+func (s *Selection[Value]) takes(e *Entry[Value]) bool {
+	return e.Time >= s.Since && e.Seq > s.After[e.Author].Seq && (s.Wants == nil || s.Wants(e))
+}
+
+// Entries returns those that are there when the iteration begins and have not ended
+// when they are yielded, by (time, author, hash).
+func (l *Line[Value]) Entries(s Selection[Value]) iter.Seq[*Entry[Value]] {
+	return func(yield func(*Entry[Value]) bool) { l.each(l.snapshot(), &s, yield) }
+}
+
+// each reports whether yield wants more.
+func (l *Line[Value]) each(of *entries[Value], s *Selection[Value], yield func(*Entry[Value]) bool) (more bool) {
+	if s.Last > 0 {
+		for _, e := range slices.Backward(l.last(of, s)) {
+			if !l.ended(e) && !yield(e) {
+				return false
+			}
+		}
+		return true
+	}
+	for e := range of.since(s.Since) {
+		if s.takes(e) && !l.ended(e) && !yield(e) {
+			return false
+		}
+	}
+	return true
+}
+
+// last returns the last s.Last entries, the last first.
+func (l *Line[Value]) last(of *entries[Value], s *Selection[Value]) (last []*Entry[Value]) {
+	for i := of.size - 1; i >= 0 && len(last) < s.Last; i-- {
+		e := of.byTime.At(i)
+		if e.Time < s.Since {
+			break
+		}
+		if s.takes(e) && !l.ended(e) {
+			last = append(last, e)
+		}
+	}
+	return last
+}
+
+// Author returns an author's entries that are there when the iteration begins, by seq.
+// The line must have authors.
+func (l *Line[Value]) Author(author keys.NodeID) iter.Seq[*Entry[Value]] {
+	return func(yield func(*Entry[Value]) bool) {
+		for e := range l.snapshot().of(author, 0) {
+			if e.Author != author || !l.ended(e.Entry) && !yield(e.Entry) {
+				return
+			}
+		}
+	}
+}
+
+// Authors returns the authors of the entries that are there when the iteration begins,
+// by id. The line must have authors.
+func (l *Line[Value]) Authors() iter.Seq[keys.NodeID] {
+	return func(yield func(keys.NodeID) bool) {
+		s := l.snapshot()
+		for i := 0; i < s.size; {
+			id := s.byAuthor.At(i).Author
+			if !yield(id) {
+				return
+			}
+			// The next begins behind the last seq that there can be.
+			i, _ = s.byAuthor.Rank(ofAuthor[Value]{&Entry[Value]{Ref: wire.Ref{Author: id, Seq: wire.MaxInteger + 1}}})
+		}
+	}
+}
+
+// Get returns the entry of an author and seq, nil if there is none. The line must have
+// authors.
+func (l *Line[Value]) Get(author keys.NodeID, seq uint64) *Entry[Value] {
+	e := l.snapshot().at(author, seq)
+	if e == nil || l.ended(e) {
+		return nil
+	}
+	return e
+}
+
+// Follower gets every entry that comes since it was made, once, until it leaves.
+type Follower[Value any] struct {
+	line  *Line[Value]
+	past  *entries[Value] // what was there
+	at    *cell[Value]
+	since uint64 // how many rebuilds there were before it
+}
+
+// Join returns a follower from now on. It must Leave.
+func (l *Line[Value]) Join() *Follower[Value] {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.feed.followers++
+	return &Follower[Value]{l, l.state.Now().share(), l.feed.end, l.feed.rebuilds}
+}
+
+// Leave makes the line forget f.
+func (f *Follower[Value]) Leave() {
+	f.line.mu.Lock()
+	defer f.line.mu.Unlock()
+	f.line.feed.followers--
+}
+
+// Past yields what was there when f was made, once, and reports whether yield wants more.
+func (f *Follower[Value]) Past(s Selection[Value], yield func(*Entry[Value]) bool) (more bool) {
+	past := f.past
+	f.past = nil
+	return f.line.each(past, &s, yield)
+}
+
+// Coming yields what has come since f was made, as it comes, until ctx ends or the line
+// is closed.
+func (f *Follower[Value]) Coming(ctx context.Context, s Selection[Value], yield func(*Entry[Value]) bool) {
+	f.past = nil
+	for ctx.Err() == nil {
+		e, more := f.take()
+		switch {
+		case e != nil:
+			if s.takes(e) && !f.line.ended(e) && !yield(e) {
+				return
+			}
+			continue
+		case more == nil:
+			return
+		}
+		select {
+		case <-more:
+		case <-ctx.Done():
+		}
+	}
+}
+
+// take returns the next entry; if there is none yet, a channel that is closed when
+// there may be one; and if none will come, neither.
+func (f *Follower[Value]) take() (*Entry[Value], <-chan struct{}) {
+	l := f.line
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for f.at.next != nil {
+		c := f.at
+		f.at = c.next
+		if !c.removed && (c.since == 0 || f.since >= c.since) {
+			return c.Entry, nil
+		}
+	}
+	if l.feed.closed {
+		return nil, nil
+	}
+	if l.feed.more == nil {
+		l.feed.more = make(chan struct{})
+	}
+	return nil, l.feed.more
+}
+
+// Follow yields what is there when the iteration begins, and then what comes, until ctx
+// ends or the line is closed.
+func (l *Line[Value]) Follow(ctx context.Context, s Selection[Value]) iter.Seq[*Entry[Value]] {
+	return func(yield func(*Entry[Value]) bool) {
+		f := l.Join()
+		defer f.Leave()
+		living := func(e *Entry[Value]) bool { return ctx.Err() == nil && yield(e) }
+		if f.Past(s, living) {
+			f.Coming(ctx, s, yield)
+		}
+	}
+}

@@ -1,0 +1,293 @@
+package timeline_test
+
+import (
+	"cmp"
+	"context"
+	"iter"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/hearsaynet/hearsay/keys"
+	"github.com/hearsaynet/hearsay/replica"
+	"github.com/hearsaynet/hearsay/replica/model/internal/livetest"
+	"github.com/hearsaynet/hearsay/replica/model/internal/timeline"
+)
+
+type (
+	line      = timeline.Line[string]
+	entry     = timeline.Entry[string]
+	selection = timeline.Selection[string]
+)
+
+// at makes an entry whose value is author and seq.
+func at(author string, seq, time uint64) *entry {
+	u := livetest.Update(author, seq, time, nil)
+	return &entry{Ref: u.Ref, Time: time, Value: author + string(rune('0'+seq))}
+}
+
+func add(t *testing.T, l *line, es ...*entry) {
+	t.Helper()
+	for _, e := range es {
+		c := *e
+		if added, _ := l.Add(&c); !added {
+			t.Fatalf("%s was not added", e.Value)
+		}
+	}
+}
+
+func values(seq iter.Seq[*entry]) string {
+	var all []string
+	for e := range seq {
+		all = append(all, e.Value)
+	}
+	return strings.Join(all, " ")
+}
+
+func TestAuthors(t *testing.T) {
+	l := timeline.New[string](time.Now, true)
+	defer l.Close()
+	if got := values(l.Author(keys.NodeID{})); got != "" {
+		t.Errorf("an empty line has %q", got)
+	}
+	b1, b2, a3, a1 := at("b", 1, 4), at("b", 2, 3), at("a", 3, 1), at("a", 1, 2)
+	add(t, l, b1, b2, a3, a1)
+	if added, _ := l.Add(b1); added || l.Len() != 4 {
+		t.Errorf("an entry was added twice: %d", l.Len())
+	}
+	if got := values(l.Entries(selection{})); got != "a3 a1 b2 b1" {
+		t.Errorf("by time: %q", got)
+	}
+	if got := values(l.Author(a1.Author)) + ", " + values(l.Author(b1.Author)); got != "a1 a3, b1 b2" {
+		t.Errorf("by author: %q", got)
+	}
+	if got := slices.Collect(l.Authors()); !slices.Equal(got, []keys.NodeID{a1.Author, b1.Author}) {
+		t.Errorf("the authors are %v", got)
+	}
+	for range l.Authors() {
+		break
+	}
+	for range l.Author(a1.Author) {
+		break
+	}
+	if e := l.Get(b1.Author, 2); e == nil || e.Value != "b2" {
+		t.Errorf("Get: %v", e)
+	}
+	for _, e := range []*entry{l.Get(a1.Author, 2), l.Get(b1.Author, 3), l.Get(keys.NodeID{}, 1)} {
+		if e != nil {
+			t.Errorf("Get: %v", e)
+		}
+	}
+	if e, seen := l.Remove(b1.Author, 1); e == nil || e.Value != "b1" || !seen {
+		t.Errorf("Remove: %v, %v", e, seen)
+	}
+	if e, _ := l.Remove(b1.Author, 1); e != nil {
+		t.Errorf("removed twice: %v", e)
+	}
+	if got := values(l.Entries(selection{})); got != "a3 a1 b2" || values(l.Author(b1.Author)) != "b2" || l.Len() != 3 {
+		t.Errorf("after a removal: %q", got)
+	}
+}
+
+// TestIterationIsASnapshot: what is added or removed meanwhile shows in no iteration
+// that has begun.
+func TestIterationIsASnapshot(t *testing.T) {
+	l := timeline.New[string](time.Now, true)
+	defer l.Close()
+	a, b, c := at("a", 1, 1), at("a", 2, 5), at("a", 3, 9)
+	add(t, l, a, b, c)
+	var got []string
+	for e := range l.Entries(selection{}) {
+		if len(got) == 0 {
+			l.Remove(b.Author, 2)
+			add(t, l, at("a", 4, 6))
+		}
+		got = append(got, e.Value)
+	}
+	if want := []string{"a1", "a2", "a3"}; !slices.Equal(got, want) {
+		t.Errorf("got %q, want %q", got, want)
+	}
+	if got := values(l.Entries(selection{})); got != "a1 a4 a3" {
+		t.Errorf("afterwards %q", got)
+	}
+}
+
+func TestRebuiltTellsDifferences(t *testing.T) {
+	l := timeline.New[string](time.Now, true)
+	defer l.Close()
+	a1, a2, b1, b2, c1 := at("a", 1, 1), at("a", 2, 4), at("b", 1, 2), at("b", 2, 5), at("c", 1, 3)
+	add(t, l, a1, a2, b1)
+	if gone, added := l.Rebuilt(); gone != nil || added != nil {
+		t.Error("a rebuild ended that had not begun")
+	}
+	l.Reset()
+	add(t, l, b2, c1, b1)
+	if e, seen := l.Remove(a1.Author, 1); e != nil || seen {
+		t.Errorf("removed %v, seen %v, of what the rebuild has not made", e, seen)
+	}
+	if got := values(l.Entries(selection{})); got != "a1 b1 a2" || l.Len() != 3 {
+		t.Errorf("during the rebuild %q", got)
+	}
+	gone, added := l.Rebuilt()
+	if got := values(slices.Values(gone)) + ", " + values(slices.Values(added)); got != "a1 a2, c1 b2" {
+		t.Errorf("gone and added: %q", got)
+	}
+	if got := values(l.Entries(selection{})); got != "b1 c1 b2" || values(l.Author(a1.Author)) != "" {
+		t.Errorf("after the rebuild %q", got)
+	}
+}
+
+// TestSlowFollowerAndRemoval: what is removed before a follower comes to it is not told.
+func TestSlowFollowerAndRemoval(t *testing.T) {
+	l := timeline.New[string](time.Now, true)
+	f := l.Join()
+	defer f.Leave()
+	a1 := at("a", 1, 1)
+	add(t, l, a1, at("a", 2, 2))
+	l.Remove(a1.Author, 1)
+	l.Close()
+	var got []string
+	f.Coming(t.Context(), selection{}, func(e *entry) bool {
+		got = append(got, e.Value)
+		return true
+	})
+	if !slices.Equal(got, []string{"a2"}) {
+		t.Errorf("followed %q", got)
+	}
+}
+
+// TestEnded: memory of what has ended is free, and a clock that is set is believed.
+func TestEnded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var mu sync.Mutex
+		var ahead time.Duration
+		l := timeline.New[string](func() time.Time {
+			mu.Lock()
+			defer mu.Unlock()
+			return time.Now().Add(ahead)
+		}, true)
+		defer l.Close()
+		begin := uint64(time.Now().UnixNano())
+		for i := range uint64(1000) {
+			e := at("a", i+1, i+1)
+			e.Until = begin + uint64(time.Second) + i%3
+			add(t, l, e)
+		}
+		last := at("b", 1, 1)
+		last.Until = begin + uint64(time.Hour)
+		add(t, l, last)
+		time.Sleep(time.Second + 3)
+		synctest.Wait()
+		if n := l.Waiting(); n != 1 {
+			t.Errorf("%d entries wait for their end, want 1", n)
+		}
+		if got := values(l.Entries(selection{})); got != "b1" || l.Len() != 1 {
+			t.Errorf("%d are there: %.80q", l.Len(), got)
+		}
+		mu.Lock()
+		ahead = time.Hour
+		mu.Unlock()
+		if e := l.Get(last.Author, 1); e != nil || values(l.Author(last.Author)) != "" || l.Len() != 0 {
+			t.Errorf("after the clock was set there is %v", e)
+		}
+	})
+}
+
+// TestAgainstReference does the same to a line and to a slice, with rebuilds.
+func TestAgainstReference(t *testing.T) {
+	seed := rand.Uint64()
+	rng := rand.New(rand.NewPCG(seed, 0))
+	l := timeline.New[string](time.Now, true)
+	defer l.Close()
+	var want []*entry
+	now, pending := &want, []*entry(nil)
+	for range 3000 {
+		switch n := rng.IntN(100); {
+		case n < 60:
+			e := at(string(rune('a'+rng.IntN(5))), uint64(rng.IntN(400)+1), uint64(rng.IntN(50)))
+			has := slices.ContainsFunc(*now, func(o *entry) bool { return o.Ref == e.Ref })
+			other := slices.ContainsFunc(*now, func(o *entry) bool { return o.Author == e.Author && o.Seq == e.Seq })
+			if other && !has {
+				continue // no author has two of one seq
+			}
+			if added, _ := l.Add(e); added == has {
+				t.Fatalf("seed %d: added %v", seed, added)
+			}
+			if !has {
+				*now = append(*now, e)
+			}
+		case n < 90 && len(*now) > 0:
+			i := rng.IntN(len(*now))
+			e := (*now)[i]
+			if got, _ := l.Remove(e.Author, e.Seq); got == nil || got.Ref != e.Ref {
+				t.Fatalf("seed %d: removed %v, want %v", seed, got, e)
+			}
+			*now = slices.Delete(*now, i, i+1)
+		case n < 92 && now == &want:
+			l.Reset()
+			pending = nil
+			now = &pending
+		case n < 96 && now == &pending:
+			l.Rebuilt()
+			want, now = pending, &want
+		}
+		slices.SortFunc(want, (*entry).Compare)
+		if got := values(l.Entries(selection{})); got != values(slices.Values(want)) || l.Len() != len(want) {
+			t.Fatalf("seed %d: %q, want %q", seed, got, values(slices.Values(want)))
+		}
+		author := at(string(rune('a'+rng.IntN(5))), 1, 1).Author
+		theirs := slices.DeleteFunc(slices.Clone(want), func(e *entry) bool { return e.Author != author })
+		slices.SortFunc(theirs, func(a, b *entry) int { return cmp.Compare(a.Seq, b.Seq) })
+		if got := values(l.Author(author)); got != values(slices.Values(theirs)) {
+			t.Fatalf("seed %d: of one author %q, want %q", seed, got, values(slices.Values(theirs)))
+		}
+	}
+}
+
+// TestReadersAndWriter is for the race detector.
+func TestReadersAndWriter(t *testing.T) {
+	l := timeline.New[string](time.Now, true)
+	ctx, cancel := context.WithCancel(t.Context())
+	var readers sync.WaitGroup
+	for range 2 {
+		readers.Go(func() {
+			for ctx.Err() == nil {
+				for range l.Entries(selection{Last: 10, After: replica.Clock{}}) {
+				}
+				for id := range l.Authors() {
+					for e := range l.Author(id) {
+						l.Get(id, e.Seq)
+						break
+					}
+				}
+				l.Len()
+			}
+		})
+		readers.Go(func() {
+			for range l.Follow(ctx, selection{}) {
+			}
+		})
+	}
+	for i := range uint64(3000) {
+		e := at("a", i+1, i)
+		if i%3 == 0 {
+			e.Until = uint64(time.Now().Add(time.Millisecond).UnixNano())
+		}
+		l.Add(e)
+		if i%10 == 0 {
+			l.Remove(e.Author, i/2)
+		}
+		if i%500 == 0 {
+			l.Reset()
+			l.Add(e)
+			l.Rebuilt()
+		}
+	}
+	cancel()
+	readers.Wait()
+	l.Close()
+}
