@@ -59,8 +59,14 @@ func printStatus(o *output, s *node.Status, now time.Time) error {
 		rows = append(rows, []string{"topics", "none"})
 	}
 	rows = append(rows,
-		[]string{"listening", cmp.Or(strings.Join(s.Listen, ", "), "no")},
-		[]string{"updates", counts(s)})
+		[]string{"listening", cmp.Or(strings.Join(s.Listen, ", "), "no")})
+	switch {
+	case s.SendOnly:
+		rows = append(rows, []string{"links", "send only: nothing is taken from peers"})
+	case s.ReceiveOnly:
+		rows = append(rows, []string{"links", "receive only: peers are sent no updates"})
+	}
+	rows = append(rows, []string{"updates", counts(s)})
 	rows = append(rows, keyRows(o, s.Keys, now)...)
 	if s.Write != "" {
 		rows = append(rows, []string{"writing", "no: " + o.line(brief(s.Write))})

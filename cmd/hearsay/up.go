@@ -75,6 +75,9 @@ trusted authors, or, with --open, of every key that proves itself.`,
 func (a *app) linkFlags(f *pflag.FlagSet, o *node.Options) {
 	listVar(f, &o.Listen, "listen", "listen on `ADDR`, HOST:PORT; may be given several times (default 127.0.0.1:4427, or the next free port)", checkListen)
 	listVar(f, &o.Peers, "peer", "stay linked with `ADDR`, [ID@]HOST:PORT; may be given several times", checkPeer)
+	f.BoolVar(&o.SendOnly, "send-only", false, "offer peers what is here, and take nothing from them")
+	f.BoolVar(&o.ReceiveOnly, "receive-only", false, "take what peers have, and disclose nothing to them but this node's id and topics")
+	f.BoolVar(&o.SendClock, "send-clock", false, "with --receive-only: tell peers how far each author is here, so that they send only what is missing")
 	f.BoolVar(&o.AnyKey, "open", false, "admit every author whose key proves itself")
 	a.keyFlags(f, o)
 	f.Var(headIntervalVar{&o.HeadInterval}, "head-interval", "sign how far this node has written every `DURATION`; an author or a link is stale after two (default 30s)")
@@ -84,6 +87,12 @@ func (a *app) linkFlags(f *pflag.FlagSet, o *node.Options) {
 func (a *app) stay(ctx context.Context, o node.Options) error {
 	if err := a.checkKeySources(ctx, &o); err != nil {
 		return err
+	}
+	switch {
+	case o.SendOnly && o.ReceiveOnly:
+		return usagef("--send-only and --receive-only leave nothing to do: give one of them")
+	case o.SendClock && !o.ReceiveOnly:
+		return usagef("--send-clock goes with --receive-only")
 	}
 	o.Dir, o.Log, o.Version = a.data, a.log, version()
 	n, err := node.Open(ctx, o)
@@ -117,6 +126,9 @@ func (a *app) greet(ctx context.Context, n *node.Node, o node.Options) error {
 	}
 	if !o.AnyKey {
 		a.hint("others admit this node with: echo '%v' | hearsay trust -", n.PublicKey())
+	}
+	if o.ReceiveOnly {
+		a.hint("--receive-only: what is written on this node stays on it")
 	}
 	s, err := n.Status(ctx)
 	if err == nil && s.Write != "" {

@@ -44,6 +44,7 @@ func (f fixed) Replicas() ([]*replica.Replica, <-chan struct{}) { return f, nil 
 // Two nodes that dial each other have two links, and use both.
 type links struct {
 	carrier carrier
+	one     replica.SyncConfig // what all sessions have in common
 	log     *slog.Logger
 	bans    bans
 
@@ -126,7 +127,7 @@ func (l *links) holdDialed(ctx context.Context, c *link.Conn, p *peer) error {
 	defer cancel(nil)
 	l.began(p, c)
 	defer l.ended(p)
-	err := replica.SyncAll(ctx, c, replica.SyncConfig{Name: p.name, Peer: c.PeerID(), Counters: &p.counters}, replicas...)
+	err := replica.SyncAll(ctx, c, l.session(p, c), replicas...)
 	l.bans.judge(c, p.name, err)
 	if b := l.bans.of(c.PeerID()); b != nil {
 		return b.refusal()
@@ -155,10 +156,19 @@ func (l *links) holdAccepted(ctx context.Context, c *link.Conn) error {
 		replicas, release = l.carrier.Adopt(ctx, topics)
 		return replicas
 	}
-	err := replica.SyncAll(ctx, c, replica.SyncConfig{Name: p.name, Peer: c.PeerID(), Origin: c.Prefix().String(), Counters: &p.counters, Answer: answer})
+	cfg := l.session(p, c)
+	cfg.Origin, cfg.Answer = c.Prefix().String(), answer
+	err := replica.SyncAll(ctx, c, cfg)
 	release()
 	l.bans.judge(c, p.name, err)
 	return err
+}
+
+// session says how a session with p is held.
+func (l *links) session(p *peer, c *link.Conn) replica.SyncConfig {
+	cfg := l.one
+	cfg.Name, cfg.Peer, cfg.Counters = p.name, c.PeerID(), &p.counters
+	return cfg
 }
 
 func (l *links) began(p *peer, c *link.Conn) {

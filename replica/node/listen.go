@@ -10,6 +10,7 @@ import (
 	"sync"
 	"syscall"
 
+	"github.com/hearsaynet/hearsay/replica"
 	"github.com/hearsaynet/hearsay/replica/link"
 )
 
@@ -28,6 +29,7 @@ func (n *Node) openLinks(context.Context) error {
 		c = fixed(n.replicas())
 	}
 	n.links = newLinks(c, peers, n.opts.Peers, n.log)
+	n.links.one = replica.SyncConfig{SendOnly: n.opts.SendOnly, ReceiveOnly: n.opts.ReceiveOnly, SendClock: n.opts.SendClock}
 	ep, err := link.New(link.Config{Signer: n.id, Log: n.log})
 	if err != nil {
 		closeAll(n.listeners)

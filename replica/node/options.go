@@ -46,6 +46,12 @@ type Options struct {
 	// the measure of all that follows from it: authors and links are stale after two.
 	// Default 30 s.
 	HeadInterval time.Duration
+	// SendOnly, ReceiveOnly and SendClock hold for every link, as in replica.SyncConfig: the
+	// node takes nothing from its peers; or it tells them of nothing but its id and topics.
+	// They must be given at every start.
+	SendOnly    bool
+	ReceiveOnly bool
+	SendClock   bool
 	// Relay stores, verifies and passes on, and has no models.
 	Relay bool
 	// Offline opens the store only: nothing listens, dials, or answers on the socket. The
@@ -121,6 +127,12 @@ func (o *Options) check() error {
 	}
 	if o.Offline && (o.Listen != nil || o.Peers != nil || o.KeyFile != "" || !o.Agent.IsZero()) {
 		return errors.New("node: Options.Offline goes with no Listen, Peers, KeyFile or Agent")
+	}
+	if o.SendOnly && o.ReceiveOnly {
+		return errors.New("node: Options.SendOnly and ReceiveOnly leave nothing to do: set one of them")
+	}
+	if o.SendClock && !o.ReceiveOnly {
+		return errors.New("node: Options.SendClock belongs to ReceiveOnly")
 	}
 	if o.KeyFile != "" && !o.Agent.IsZero() {
 		return errors.New("node: Options.KeyFile and Agent exclude each other: the key is in one of them")

@@ -20,6 +20,9 @@ type Status struct {
 	Sync    []TopicStatus          `json:"sync"` // in the order of Topics
 	// Keys are the places where admitted keys come from, none if the node is open to every key.
 	Keys []KeySource `json:"keys"`
+	// SendOnly and ReceiveOnly are as in Options.
+	SendOnly    bool `json:"send_only,omitempty"`
+	ReceiveOnly bool `json:"receive_only,omitempty"`
 	// Running is false when the store was opened by the command itself.
 	Running bool `json:"running"`
 	// Write is why nothing can be written now, empty if it can, and WriteCode the same for
@@ -47,6 +50,7 @@ func (n *Node) Status(ctx context.Context) (*Status, error) {
 	s := &Status{
 		ID: n.ID(), Listen: []string{}, Topics: []string{}, Peers: []Peer{}, Sync: []TopicStatus{},
 		Authors: []replica.AuthorStatus{}, Keys: n.keySources(ctx), Running: !n.opts.Offline,
+		SendOnly: n.opts.SendOnly, ReceiveOnly: n.opts.ReceiveOnly,
 	}
 	replicas := n.replicas()
 	for i, r := range replicas {
