@@ -41,7 +41,7 @@ func (a Alloc) Exceeded(n int, f func()) error {
 	}
 	least := ^uint64(0)
 	for range allocTries {
-		if least = min(least, exactly(f)); least <= most {
+		if least = min(least, Allocated(f)); least <= most {
 			return nil
 		}
 	}
@@ -56,8 +56,8 @@ func roughly() uint64 {
 	return sample[0].Value.Uint64()
 }
 
-// exactly is what f allocates, and whatever else does meanwhile.
-func exactly(f func()) uint64 {
+// Allocated is how many bytes f allocates, and whatever else does meanwhile.
+func Allocated(f func()) uint64 {
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
 	f()

@@ -3,6 +3,7 @@
 package wiretest
 
 import (
+	"context"
 	"crypto/ed25519"
 	"crypto/sha256"
 	"fmt"
@@ -48,6 +49,17 @@ func (a *Author) Start() wire.Ref { return wire.Ref{Author: a.ID()} }
 func (a *Author) Sign(namespace string, msg []byte) []byte {
 	data := keys.SignedData(namespace, sha256.Sum256(msg))
 	return keys.MarshalSignature(keys.FormatEd25519, ed25519.Sign(a.private, data))
+}
+
+// Signer is an author as a sign.Signer.
+type Signer struct{ *Author }
+
+// Public implements sign.Signer.
+func (s Signer) Public() keys.PublicKey { return s.key }
+
+// Sign implements sign.Signer.
+func (s Signer) Sign(_ context.Context, namespace string, msg []byte) ([]byte, error) {
+	return s.Author.Sign(namespace, msg), nil
 }
 
 // Run signs entries as one run after prev, whose author it takes to be a.
