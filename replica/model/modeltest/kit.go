@@ -40,9 +40,22 @@ type Subject struct {
 	Close func()
 }
 
-// Now is the time at which histories take place, for models whose readers' view
-// depends on a clock: updates are dated within the hour before it, a few far off.
-func Now() time.Time { return time.Date(2026, time.December, 1, 12, 0, 0, 0, time.UTC) }
+// Now is the clock of the histories, for models whose readers' view depends on one:
+// updates are dated within the hour before it, a few far off. It stands still, but in a
+// synctest bubble, where the replicas are, it goes on as the bubble's time does.
+func Now() time.Time {
+	now := time.Date(2026, time.December, 1, 12, 0, 0, 0, time.UTC)
+	if since := time.Since(bubbleBegins); since < bubbleLasts {
+		return now.Add(since)
+	}
+	return now
+}
+
+// bubbleBegins is when time begins in every synctest bubble.
+var bubbleBegins = time.Date(2000, time.January, 1, 0, 0, 0, 0, time.UTC)
+
+// bubbleLasts tells the time in a bubble from that of the machine.
+const bubbleLasts = 10 * 365 * 24 * time.Hour
 
 // property is one subtest.
 type property struct {

@@ -34,11 +34,7 @@ func (k Kit) node(t *rapid.T, self *wiretest.Author, admitted []*wiretest.Author
 	for _, a := range admitted {
 		n.admitted.Add(a.Key())
 	}
-	began := time.Now()
-	cfg := replica.Config{
-		Topic: topic, Store: store.NewMemory(), Keystore: n.admitted,
-		Now: func() time.Time { return Now().Add(time.Since(began)) },
-	}
+	cfg := replica.Config{Topic: topic, Store: store.NewMemory(), Keystore: n.admitted, Now: Now}
 	if self != nil {
 		cfg.Signer = wiretest.Signer{Author: self}
 	}

@@ -76,14 +76,6 @@ type Node struct {
 	Ahead    atomic.Int64 // ns
 }
 
-type signer struct{ *wiretest.Author }
-
-func (s signer) Public() keys.PublicKey { return s.Key() }
-
-func (s signer) Sign(_ context.Context, namespace string, msg []byte) ([]byte, error) {
-	return s.Author.Sign(namespace, msg), nil
-}
-
 // NewNode opens a replica of topic "t", in a synctest bubble, that admits those named.
 func NewNode(t testing.TB, name string, admitted ...string) *Node {
 	t.Helper()
@@ -95,7 +87,7 @@ func NewNode(t testing.TB, name string, admitted ...string) *Node {
 	n.Ahead.Store(int64(time.Since(time.Date(1970, 1, 1, 0, 0, 0, 0, time.UTC))) * 2)
 	var err error
 	n.Replica, err = replica.Open(t.Context(), replica.Config{
-		Topic: "t", Store: store.NewMemory(), Signer: signer{n.Author}, Keystore: n.Admitted,
+		Topic: "t", Store: store.NewMemory(), Signer: wiretest.Signer{Author: n.Author}, Keystore: n.Admitted,
 		Now: func() time.Time { return time.Now().Add(time.Duration(n.Ahead.Load())) },
 	})
 	if err != nil {
