@@ -159,7 +159,7 @@ func (c *corpus) changes() {
 	} {
 		c.bad("kv-change", name, []byte(b))
 	}
-	c.valueChanges()
+	c.objectChanges()
 	c.eventChanges()
 }
 
