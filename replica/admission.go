@@ -206,6 +206,9 @@ func (r *Replica) follow(id keys.NodeID, now standing) (moved bool, err error) {
 	was := a.admitted
 	a.admitted = !now.out
 	frontier := a.frontier
+	if !was && a.admitted {
+		r.tellFollowersLocked(slices.Values([]keys.NodeID{id}))
+	}
 	r.mu.Unlock()
 	switch {
 	case was && now.out:

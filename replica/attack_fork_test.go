@@ -334,7 +334,7 @@ func forkImport(t *testing.T, x *wiretest.Author) {
 func exchange(t *testing.T, from, to *peer) {
 	t.Helper()
 	var file bytes.Buffer
-	if _, err := from.Export(&file); err != nil {
+	if _, err := from.Export(t.Context(), &file, replica.ExportConfig{}); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := to.Import(t.Context(), &file); err != nil {

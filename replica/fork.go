@@ -160,6 +160,7 @@ func (r *Replica) cutAt(proof *wire.Proof, end wire.Ref) {
 	if a.gap != nil && a.reached() {
 		a.gap = nil
 	}
+	r.tellFollowersLocked(slices.Values([]keys.NodeID{id}))
 	lanes := r.lanesLocked()
 	r.mu.Unlock()
 	if id == r.self {

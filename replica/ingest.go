@@ -504,6 +504,7 @@ func (r *Replica) stored(runs []*wire.Run, ends map[keys.NodeID]wire.Ref) {
 			a.gap.want = end.Seq + 1
 		}
 	}
+	r.tellFollowersLocked(maps.Keys(ends))
 	lanes := r.lanesLocked()
 	r.mu.Unlock()
 	for _, l := range lanes {

@@ -157,6 +157,8 @@ type Replica struct {
 	words    words
 	current  bool
 
+	followers map[*follower]struct{}
+
 	epoch     uint64 // counts the changes of the keystore
 	again     again
 	standings standings
@@ -205,6 +207,8 @@ func Open(ctx context.Context, cfg Config) (*Replica, error) {
 		lanes:    make(map[*lane]struct{}),
 		refused:  refusals{origins: make(map[string]*ring)},
 		words:    words{make(map[keys.NodeID]struct{}), make(map[keys.NodeID]struct{})},
+
+		followers: make(map[*follower]struct{}),
 
 		again:     again{make(map[keys.NodeID]struct{}), make(chan struct{}, 1)},
 		standings: standings{make(chan struct{}, 1), make(map[keys.NodeID]standing)},

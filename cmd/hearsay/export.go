@@ -34,7 +34,7 @@ output, and says on standard error which ranges they are. FILE appears when it i
 func (a *app) export(ctx context.Context, api node.API, name string) error {
 	var wrote replica.Clock
 	write := func(w io.Writer) (err error) {
-		wrote, err = api.Export(ctx, w)
+		wrote, err = api.Export(ctx, w, replica.ExportConfig{})
 		return err
 	}
 	var err error

@@ -38,7 +38,9 @@ type API interface {
 	// Do carries out an operation on a data model: package models has them.
 	models.Doer
 
-	Export(ctx context.Context, w io.Writer) (replica.Clock, error)
+	// Export writes an export file, and returns what it holds. With Follow it goes on until
+	// ctx ends, which is no error.
+	Export(ctx context.Context, w io.Writer, o replica.ExportConfig) (replica.Clock, error)
 	Import(ctx context.Context, r io.Reader) (replica.ImportResult, error)
 	// Extract returns the signature that covers one update, and what is needed to check it.
 	Extract(ctx context.Context, author keys.NodeID, seq uint64) (*Extract, error)

@@ -95,12 +95,12 @@ func (n *Node) Tail(ctx context.Context, pattern string, follow bool) iter.Seq2[
 }
 
 // Export implements API.
-func (n *Node) Export(ctx context.Context, w io.Writer) (replica.Clock, error) {
+func (n *Node) Export(ctx context.Context, w io.Writer, o replica.ExportConfig) (replica.Clock, error) {
 	t, err := n.topic("")
 	if err != nil {
 		return nil, err
 	}
-	return t.Export(ctx, w)
+	return t.Export(ctx, w, o)
 }
 
 // Import implements API.

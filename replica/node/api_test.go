@@ -197,12 +197,12 @@ func TestExportImport(t *testing.T) {
 		set(t, source, fmt.Sprint(i), value)
 	}
 	var file bytes.Buffer
-	clock, err := attach(t, node.Options{Dir: source.Dir()}).Export(t.Context(), &file)
+	clock, err := attach(t, node.Options{Dir: source.Dir()}).Export(t.Context(), &file, replica.ExportConfig{})
 	if err != nil || clock[source.ID()].Seq != 100 {
 		t.Fatalf("export: %v, %v", clock, err)
 	}
 	var direct bytes.Buffer
-	if _, err := source.Export(t.Context(), &direct); err != nil || !bytes.Equal(direct.Bytes(), file.Bytes()) {
+	if _, err := source.Export(t.Context(), &direct, replica.ExportConfig{}); err != nil || !bytes.Equal(direct.Bytes(), file.Bytes()) {
 		t.Errorf("the node itself exports %d bytes, its socket %d (%v)", direct.Len(), file.Len(), err)
 	}
 	pub, err := os.ReadFile(filepath.Join(source.Dir(), "id_ed25519.pub"))
@@ -339,7 +339,7 @@ func TestTopics(t *testing.T) {
 	if err := firstError(api.Dump(t.Context())); !errors.Is(err, node.ErrRelay) {
 		t.Errorf("dump of a relay: %v", err)
 	}
-	if _, err := api.Export(t.Context(), new(bytes.Buffer)); err != nil {
+	if _, err := api.Export(t.Context(), new(bytes.Buffer), replica.ExportConfig{}); err != nil {
 		t.Errorf("export of a relay: %v", err)
 	}
 }

@@ -206,19 +206,25 @@ func (c *client) Do(ctx context.Context, name, channel string, q json.RawMessage
 }
 
 // Export implements API.
-func (c *client) Export(ctx context.Context, w io.Writer) (replica.Clock, error) {
-	for piece, err := range items[exported](ctx, c, opExport, request{}) {
-		if err != nil {
-			return nil, err
-		}
-		if piece.Clock != nil {
-			return piece.Clock, nil
-		}
-		if _, err := w.Write(piece.Data); err != nil {
-			return nil, fmt.Errorf("node: export: %w", err)
+func (c *client) Export(ctx context.Context, w io.Writer, o replica.ExportConfig) (replica.Clock, error) {
+	clock := replica.Clock{} // an empty one is left out
+	pieces := items[exported](ctx, c, opExport, request{After: o.After, Follow: o.Follow})
+	if o.Follow {
+		pieces = untilDone(ctx, pieces)
+	}
+	for piece, err := range pieces {
+		switch {
+		case err != nil:
+			return clock, err
+		case piece.Clock != nil:
+			clock = piece.Clock
+		default:
+			if _, err := w.Write(piece.Data); err != nil {
+				return clock, fmt.Errorf("node: export: %w", err)
+			}
 		}
 	}
-	return replica.Clock{}, nil // an empty clock is left out
+	return clock, nil
 }
 
 // Import implements API.

@@ -57,6 +57,8 @@ type request struct {
 	// Channel and Request are of the operation Name of package models.
 	Channel string          `json:"channel,omitempty"`
 	Request json.RawMessage `json:"request,omitempty"`
+
+	After replica.Clock `json:"after,omitempty"`
 }
 
 // line is one line of an answer, on its way to the client.

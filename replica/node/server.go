@@ -13,6 +13,7 @@ import (
 	"strings"
 	"sync"
 
+	"github.com/hearsaynet/hearsay/replica"
 	"github.com/hearsaynet/hearsay/replica/node/models"
 	"github.com/hearsaynet/hearsay/replica/wire"
 )
@@ -132,10 +133,10 @@ func sentProofs(proofs iter.Seq2[*wire.Proof, error]) iter.Seq2[any, error] {
 	}
 }
 
-func export(ctx context.Context, t *topic, _ *request) iter.Seq2[any, error] {
+func export(ctx context.Context, t *topic, q *request) iter.Seq2[any, error] {
 	return func(yield func(any, error) bool) {
 		out := bufio.NewWriterSize(pieces(yield), exportChunk)
-		clock, err := t.Export(ctx, out)
+		clock, err := t.Export(ctx, out, replica.ExportConfig{After: q.After, Follow: q.Follow})
 		if err == nil {
 			err = out.Flush()
 		}

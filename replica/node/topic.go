@@ -250,21 +250,8 @@ func (t *topic) Tail(ctx context.Context, pattern string, follow bool) iter.Seq2
 	}
 }
 
-func (t *topic) Export(ctx context.Context, w io.Writer) (replica.Clock, error) {
-	return t.r.Export(ctxWriter{ctx, w})
-}
-
-// ctxWriter refuses to write when its context has ended.
-type ctxWriter struct {
-	ctx context.Context
-	w   io.Writer
-}
-
-func (c ctxWriter) Write(b []byte) (int, error) {
-	if c.ctx.Err() != nil {
-		return 0, context.Cause(c.ctx)
-	}
-	return c.w.Write(b)
+func (t *topic) Export(ctx context.Context, w io.Writer, o replica.ExportConfig) (replica.Clock, error) {
+	return t.r.Export(ctx, w, o)
 }
 
 func (t *topic) Import(ctx context.Context, r io.Reader) (replica.ImportResult, error) {

@@ -8,17 +8,18 @@ import (
 	"github.com/hearsaynet/hearsay/keys"
 )
 
-// exportMagic starts an export file.
-const exportMagic = "hearsay export\x01\n"
+// ExportMagic starts an export file.
+const ExportMagic = "hearsay export\x01\n"
 
 // ExportWriter writes verified statements as one file: the magic, a Hello that names
 // the topics, then Key, Run, Head and Fork frames, and a Done whose nonce is the number
-// of statements.
+// of statements. Base and Mark frames may stand between them.
 type ExportWriter struct {
 	w       io.Writer
 	handles map[string]uint16
 	keyed   map[keys.NodeID]bool
 	count   uint64
+	mark    Mark // of all that is written
 }
 
 // NewExportWriter starts a file for the given topics, at most MaxTopics and no two the
@@ -34,16 +35,32 @@ func NewExportWriter(w io.Writer, agent string, topics ...string) (*ExportWriter
 	if _, err := ParseHello(body); err != nil {
 		return nil, err
 	}
-	if _, err := io.WriteString(w, exportMagic); err != nil {
+	if err := e.write([]byte(ExportMagic)); err != nil {
 		return nil, err
 	}
 	return e, e.frame(FrameHello, 0, body)
 }
 
-func (e *ExportWriter) frame(t FrameType, handle uint16, body []byte) error {
-	_, err := e.w.Write(AppendFrame(nil, Frame{t, handle, body}))
+func (e *ExportWriter) write(b []byte) error {
+	e.mark.Note(b)
+	_, err := e.w.Write(b)
 	return err
 }
+
+func (e *ExportWriter) frame(t FrameType, handle uint16, body []byte) error {
+	return e.write(AppendFrame(nil, Frame{t, handle, body}))
+}
+
+func (e *ExportWriter) handle(topic string) (uint16, error) {
+	handle, ok := e.handles[topic]
+	if !ok {
+		return 0, fmt.Errorf("wire: topic %q was not named when the export was started", topic)
+	}
+	return handle, nil
+}
+
+// Size returns how many bytes have been written.
+func (e *ExportWriter) Size() int64 { return int64(e.mark.Offset) }
 
 // Write adds a statement, and its author's key before the author's first.
 func (e *ExportWriter) Write(s Statement) error {
@@ -51,18 +68,28 @@ func (e *ExportWriter) Write(s Statement) error {
 	if t == 0 {
 		return fmt.Errorf("wire: an export does not carry a %T", s)
 	}
-	handle, ok := e.handles[s.Topic()]
-	if !ok {
-		return fmt.Errorf("wire: topic %q was not named when the export was started", s.Topic())
+	return e.add(t, s.Topic(), s.Author(), s.Key(), s.Body())
+}
+
+// WriteUnverified adds a statement as it came in a frame, for a copy that changes nothing.
+// A zero key is left out.
+func (e *ExportWriter) WriteUnverified(f Frame, u Unverified, key keys.PublicKey) error {
+	return e.add(f.Type, u.Topic(), u.Author(), key, f.Body)
+}
+
+func (e *ExportWriter) add(t FrameType, topic string, id keys.NodeID, key keys.PublicKey, body []byte) error {
+	handle, err := e.handle(topic)
+	if err != nil {
+		return err
 	}
-	if !e.keyed[s.Author()] {
-		if err := e.frame(FrameKey, handle, s.Key().Wire()); err != nil {
+	if !e.keyed[id] && !key.IsZero() {
+		if err := e.frame(FrameKey, handle, key.Wire()); err != nil {
 			return err
 		}
-		e.keyed[s.Author()] = true
+		e.keyed[id] = true
 	}
 	e.count++
-	return e.frame(t, handle, s.Body())
+	return e.frame(t, handle, body)
 }
 
 // Close writes the count. It does not close the underlying writer.
@@ -79,9 +106,9 @@ type ExportReader struct {
 
 // NewExportReader reads the start of the file.
 func NewExportReader(r io.Reader) (*ExportReader, error) {
-	start := make([]byte, len(exportMagic))
-	if _, err := io.ReadFull(r, start); err != nil || string(start) != exportMagic {
-		return nil, malformed("not a hearsay export (its first bytes are not %q)", exportMagic)
+	start := make([]byte, len(ExportMagic))
+	if _, err := io.ReadFull(r, start); err != nil || string(start) != ExportMagic {
+		return nil, malformed("not a hearsay export (its first bytes are not %q)", ExportMagic)
 	}
 	f, err := ReadFrame(r)
 	if err != nil {
@@ -132,7 +159,7 @@ func (e *ExportReader) Next() (Unverified, keys.PublicKey, error) {
 			}
 			e.offer[k.ID()] = k
 		case FrameRun, FrameHead, FrameFork:
-			u, err := parseStatement(f.Type, topic, f.Body)
+			u, err := ParseStatement(f.Type, topic, f.Body)
 			if err != nil {
 				return nil, keys.PublicKey{}, err
 			}

@@ -7,5 +7,5 @@ func (u *UnverifiedProof) TestOnlyOpen() *Proof {
 
 // ParseAs parses body as a statement of the kind of s.
 func ParseAs(s Statement, topic string, body []byte) (Unverified, error) {
-	return parseStatement(frameOf(s), topic, body)
+	return ParseStatement(frameOf(s), topic, body)
 }

@@ -24,6 +24,12 @@ const (
 
 func (t FrameType) String() string {
 	names := [...]string{"", "Hello", "Digest", "Run", "Head", "Key", "Fork", "Done", "Close"}
+	switch t {
+	case FrameBase:
+		return "Base"
+	case FrameMark:
+		return "Mark"
+	}
 	if t == 0 || int(t) >= len(names) {
 		return fmt.Sprintf("FrameType(%d)", uint8(t))
 	}

@@ -66,8 +66,8 @@ func frameOf(s Statement) FrameType {
 	return 0
 }
 
-// parseStatement reads the body of a Run, Head or Fork frame.
-func parseStatement(t FrameType, topic string, body []byte) (Unverified, error) {
+// ParseStatement reads the body of a Run, Head or Fork frame.
+func ParseStatement(t FrameType, topic string, body []byte) (Unverified, error) {
 	switch t {
 	case FrameRun:
 		return parsed(ParseRun(topic, body))
