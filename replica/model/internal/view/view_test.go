@@ -1,0 +1,63 @@
+package view
+
+import (
+	"sync"
+	"testing"
+)
+
+// TestView: readers see whole changes, and the last one, however often they read.
+func TestView(t *testing.T) {
+	var v View[[2]int]
+	var state [2]int
+	shares := 0
+	share := func() *[2]int { shares++; return new(state) }
+	change := func() {
+		v.Change(share, func() {
+			state[0]++
+			state[1]++
+		})
+	}
+	for i := range 10 * patience {
+		change()
+		if got := *v.Read(share); got != [2]int{i + 1, i + 1} {
+			t.Fatalf("after %d changes readers see %v", i+1, got)
+		}
+	}
+	shares = 0
+	for range 10 * patience {
+		change()
+	}
+	if shares > patience {
+		t.Errorf("shared %d times for nobody", shares)
+	}
+	for range 2 {
+		if got := *v.Read(share); got != state {
+			t.Errorf("after a pause readers see %v, want %v", got, state)
+		}
+	}
+}
+
+// TestTogether is for the race detector.
+func TestTogether(t *testing.T) {
+	var v View[[2]int]
+	var state [2]int
+	share := func() *[2]int { return new(state) }
+	var readers sync.WaitGroup
+	for range 2 {
+		readers.Go(func() {
+			last := 0
+			for last < 10_000 {
+				got := *v.Read(share)
+				if got[0] != got[1] || got[0] < last {
+					t.Errorf("%v after %d", got, last)
+					return
+				}
+				last = got[0]
+			}
+		})
+	}
+	for range 10_000 {
+		v.Change(share, func() { state[0]++; state[1]++ })
+	}
+	readers.Wait()
+}

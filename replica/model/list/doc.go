@@ -1,0 +1,50 @@
+// Package list is a list that many authors write: they insert, set, move and remove
+// elements by index or by name, and what they insert at one place at once is all kept.
+//
+// A change is one operation or several, in TLS presentation language (RFC 8446 section 3),
+// big-endian:
+//
+//	struct {
+//	    opaque author[34];           // a node id
+//	    uint64 seq;                  // the update that inserted the element, 1 to 2^63-1
+//	    uint16 index;                // which of its operations did, from 0
+//	} ElementID;
+//
+//	struct {
+//	    uint8 op;                    // 1 insert, 2 set, 3 remove, 4 move
+//	    select (op) {
+//	        case insert: opaque position<1..255>; opaque value<0..2^32-1>;
+//	        case set:    ElementID id; opaque value<0..2^32-1>;
+//	        case remove: ElementID id;
+//	        case move:   ElementID id; opaque position<1..255>;
+//	    };
+//	} Operation;                     // 1 to 65535 of them until the change ends
+//
+// A position is a fraction in base 256, so its last byte is not zero (Greenspan,
+// "Implementing Fractional Indexing", 2020). Any other bytes are an error, and have no
+// effect.
+//
+// # Order
+//
+// An element has a position and a content, which is a value or that it is removed. Each of
+// the two is what the last operation wrote, by (time, author, hash, index in the change);
+// what the insert said comes before all others, whatever its date. So of a set and a
+// remove at the same time the later one counts, a set brings an element back, and a move
+// does not. Elements are in the order of their positions, and those with equal ones in the
+// order in which these were written. No place depends on another element: without an
+// author's updates, its elements and what it did to others' are gone, and nothing else.
+// An operation on an element that is not there has no effect until it comes.
+//
+// What one author inserts in one call, or one behind the other, stays together, except
+// once in 2^16 or less, when another wrote the same place at once.
+//
+// # Costs
+//
+// With n elements an operation takes O(log n) time, and so does each read; a Snapshot and
+// an iteration hold up no writer. An element takes about 350 bytes and its value, a removed
+// one as much without the value, because an older operation may still arrive. An insert
+// takes 12 bytes of the change, more in a place where much was inserted, others 46 and up.
+// A position grows by a bit for each time that two others were inserted next to it, one on
+// each side, or that different authors insert at one place in turn; it is six bytes at the
+// ends of the list, however much is appended.
+package list
