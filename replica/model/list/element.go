@@ -2,6 +2,7 @@ package list
 
 import (
 	"cmp"
+	"sync/atomic"
 
 	"github.com/hearsaynet/hearsay/replica"
 	"github.com/hearsaynet/hearsay/replica/wire"
@@ -35,9 +36,19 @@ func (s stamp) compare(o stamp) int {
 	return cmp.Compare(s.index, o.index)
 }
 
+// slot is the place of an element among all, by its name.
+type slot struct {
+	id   ElementID
+	now  *element                // nil before its first operation; the writer's
+	seen atomic.Pointer[element] // now, when the change is over
+}
+
+// Compare orders slots by their names.
+func (a *slot) Compare(b *slot) int { return a.id.compare(&b.id) }
+
 // element is all that is known of an element. It never changes.
 type element struct {
-	id       ElementID
+	*slot
 	inserted bool // else there are only operations on it so far
 	edited   bool // set or removed since it was inserted
 	moved    bool // since it was inserted
@@ -56,7 +67,7 @@ func (e *element) same(o *element) bool {
 	return e.content.compare(o.content) == 0 && e.place.compare(o.place) == 0
 }
 
-// after returns the element after an operation on it, e itself if that does not count.
+// after returns the element after an operation on it, nil if that does not count.
 // What an insert says comes before all else, so that no date can make it win: all else is
 // about an element that its author has seen. Of the rest the last one counts, for the
 // position and for the content each on its own (Kleppmann, "Moving Elements in List
@@ -74,23 +85,18 @@ func (e *element) after(o *operation, at stamp) *element {
 		}
 	case opMove:
 		if e.moved && at.compare(e.place) < 0 {
-			return e
+			return nil
 		}
 		next.moved, next.position, next.place = true, string(o.position), at
 	default: // opSet, opRemove
 		if e.edited && at.compare(e.content) < 0 {
-			return e
+			return nil
 		}
 		next.edited, next.value, next.content = true, string(o.value), at
 		next.removed = o.op == opRemove
 	}
 	return &next
 }
-
-// byID orders elements by their names.
-type byID struct{ *element }
-
-func (a byID) Compare(b byID) int { return a.id.compare(&b.id) }
 
 // byPlace orders the elements that are visible as readers see them.
 type byPlace struct{ *element }
@@ -111,5 +117,5 @@ type Element struct {
 }
 
 func (e *element) show() Element {
-	return Element{ID: e.id, Value: []byte(e.value), Ref: e.content.by.Ref, Time: e.content.by.time}
+	return Element{ID: e.slot.id, Value: []byte(e.value), Ref: e.content.by.Ref, Time: e.content.by.time}
 }

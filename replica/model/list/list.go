@@ -72,10 +72,19 @@ func (l *List) Len() int { return l.Snapshot().Len() }
 func (l *List) Get(at int) (Element, bool) { return l.Snapshot().Get(at) }
 
 // Find returns the element with that name, if it is in the list.
-func (l *List) Find(id ElementID) (Element, bool) { return l.Snapshot().Find(id) }
+func (l *List) Find(id ElementID) (Element, bool) {
+	e := l.model.state.Now().read().find(id)
+	if e == nil {
+		return Element{}, false
+	}
+	return e.show(), true
+}
 
 // Index returns where the element with that name is, if it is in the list.
-func (l *List) Index(id ElementID) (at int, ok bool) { return l.Snapshot().Index(id) }
+func (l *List) Index(id ElementID) (at int, ok bool) {
+	e, _, at := l.model.state.Now().index(id)
+	return at, e != nil
+}
 
 // All returns the elements in order, with their indexes, as they are when the iteration
 // begins.
@@ -101,24 +110,6 @@ func (s Snapshot) Get(at int) (Element, bool) {
 	return s.shown.At(at).show(), true
 }
 
-// Find returns the element with that name, if it is in the list.
-func (s Snapshot) Find(id ElementID) (Element, bool) {
-	e := s.find(id)
-	if e == nil {
-		return Element{}, false
-	}
-	return e.show(), true
-}
-
-// Index returns where the element with that name is, if it is in the list.
-func (s Snapshot) Index(id ElementID) (at int, ok bool) {
-	e := s.find(id)
-	if e == nil {
-		return 0, false
-	}
-	return s.shown.Rank(byPlace{e})
-}
-
 // All returns the elements in order, with their indexes.
 func (s Snapshot) All() iter.Seq2[int, Element] {
 	return func(yield func(int, Element) bool) {
@@ -130,13 +121,4 @@ func (s Snapshot) All() iter.Seq2[int, Element] {
 			i++
 		}
 	}
-}
-
-// find returns an element that is visible, or nil.
-func (c *contents) find(id ElementID) *element {
-	e, _ := c.all.Get(byID{&element{id: id}})
-	if !e.element.visible() {
-		return nil
-	}
-	return e.element
 }

@@ -46,7 +46,7 @@ func TestEdits(t *testing.T) {
 			if err != nil || values(l) != want {
 				t.Fatalf("%q, %v; want %q", values(l), err, want)
 			}
-			consistent(t, l.Snapshot())
+			consistent(t, l)
 		}
 		ids, err := l.Append(ctx, words("b d")...)
 		step(err, "b d")

@@ -90,7 +90,7 @@ func TestMeaning(t *testing.T) {
 				if got := values(l); got != tt.want {
 					t.Errorf("got %q, want %q", got, tt.want)
 				}
-				consistent(t, l.Snapshot())
+				consistent(t, l)
 				slices.Reverse(tt.updates)
 			}
 		})
@@ -98,13 +98,14 @@ func TestMeaning(t *testing.T) {
 }
 
 // consistent fails unless all ways to read a list say the same.
-func consistent(t testing.TB, s list.Snapshot) {
+func consistent(t testing.TB, l *list.List) {
 	t.Helper()
+	s := l.Snapshot()
 	n := 0
 	for i, e := range s.All() {
 		got, ok := s.Get(i)
-		found, ok2 := s.Find(e.ID)
-		at, ok3 := s.Index(e.ID)
+		found, ok2 := l.Find(e.ID)
+		at, ok3 := l.Index(e.ID)
 		if !ok || !ok2 || !ok3 || line(got) != line(e) || line(found) != line(e) || at != i {
 			t.Errorf("element %d is %s; Get says %s, %v, Find %s, %v, Index %d, %v", i, line(e), line(got), ok, line(found), ok2, at, ok3)
 		}
@@ -193,7 +194,7 @@ func TestStateIsAFunctionOfTheSet(t *testing.T) {
 				if got, want := dump(l.Snapshot()), dump(fresh.Snapshot()); got != want {
 					t.Fatalf("seed %d: the list is\n%swant\n%s", seed, got, want)
 				}
-				consistent(t, l.Snapshot())
+				consistent(t, l)
 				copied.follow(t, livetest.Drain(changes))
 				var b strings.Builder
 				for i, e := range copied {
@@ -366,9 +367,11 @@ func TestConcurrentUse(t *testing.T) {
 				}
 				s := l.Snapshot()
 				for i, e := range s.All() {
-					if at, ok := s.Index(e.ID); at != i || !ok {
-						t.Errorf("element %d is at %d, %v", i, at, ok)
+					if got, ok := s.Get(i); got.ID != e.ID || !ok {
+						t.Errorf("element %d is %v, %v", i, got, ok)
 					}
+					l.Find(e.ID)
+					l.Index(e.ID)
 				}
 				l.Len()
 			}

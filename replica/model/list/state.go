@@ -1,6 +1,8 @@
 package list
 
 import (
+	"runtime"
+
 	"github.com/hearsaynet/hearsay/replica"
 	"github.com/hearsaynet/hearsay/replica/model/internal/order"
 	"github.com/hearsaynet/hearsay/replica/model/internal/view"
@@ -14,7 +16,7 @@ type state struct {
 
 // contents is a state as readers see it.
 type contents struct {
-	all     order.Tree[byID] // also what is removed, or not inserted yet
+	all     order.Tree[*slot] // also of what is removed, or not inserted yet
 	shown   order.Tree[byPlace]
 	version uint64
 }
@@ -28,25 +30,62 @@ func (s *state) read() *contents { return s.views.Read(s.share) }
 // apply does ops, and tells of each element that readers now see otherwise.
 func (c *contents) apply(u *replica.Update, ops []operation, tell func(event)) (changed bool) {
 	by := &origin{u.Ref, u.Time}
+	touched := make([]*slot, 0, len(ops))
 	for i := range ops {
 		o, at := &ops[i], stamp{by, uint16(i)}
 		id := o.id
 		if o.op == opInsert {
 			id = ElementID{u.Author, u.Seq, at.index}
 		}
-		old, known := c.all.Get(byID{&element{id: id}})
-		if !known {
-			old.element = &element{id: id}
+		s := c.slot(id)
+		if s == nil {
+			s = &slot{id: id}
+			c.all.Set(s)
 		}
-		now := old.after(o, at)
-		if now == old.element {
-			continue
+		old := s.now
+		if old == nil {
+			old = &element{slot: s}
 		}
-		changed = true
-		c.all.Set(byID{now})
-		c.show(old.element, now, tell)
+		if now := old.after(o, at); now != nil {
+			s.now = now
+			touched = append(touched, s)
+			c.show(old, now, tell)
+		}
 	}
-	return changed
+	for _, s := range touched {
+		s.seen.Store(s.now)
+	}
+	return len(touched) > 0
+}
+
+// slot returns that of an element, nil if there is none.
+func (c *contents) slot(id ElementID) *slot {
+	s, _ := c.all.Search(func(s *slot) int { return s.id.compare(&id) })
+	return s
+}
+
+// find returns an element that is visible now, or nil.
+func (c *contents) find(id ElementID) *element {
+	if s := c.slot(id); s != nil {
+		if e := s.seen.Load(); e.visible() {
+			return e
+		}
+	}
+	return nil
+}
+
+// index returns an element that is visible now, or nil, with a state that has it.
+func (s *state) index(id ElementID) (e *element, c *contents, at int) {
+	for {
+		c = s.read()
+		if e = c.find(id); e == nil {
+			return nil, c, 0
+		}
+		if at, ok := c.shown.Rank(byPlace{e}); ok {
+			return e, c, at
+		}
+		runtime.Gosched() // the change that moves it has not been shared yet
+	}
 }
 
 // show puts now in the place of old, for readers; either may be nil or not visible.
@@ -81,17 +120,15 @@ func (c *contents) show(old, now *element, tell func(event)) {
 
 // differences tells how to make now of c, which is changed meanwhile.
 func (c *contents) differences(now *contents, tell func(event)) {
-	for e := range c.all.From(0) {
-		if e.visible() {
-			if other, _ := now.all.Get(e); !other.element.visible() {
-				c.show(e.element, nil, tell)
-			}
+	for e := range c.shown.Share().From(0) {
+		if now.find(e.id) == nil {
+			c.show(e.element, nil, tell)
 		}
 	}
 	for e := range now.shown.From(0) {
-		old, _ := c.all.Get(byID(e))
-		if !old.element.visible() || !old.same(e.element) {
-			c.show(old.element, e.element, tell)
+		old := c.find(e.id)
+		if !old.visible() || !old.same(e.element) {
+			c.show(old, e.element, tell)
 		}
 	}
 }

@@ -30,8 +30,7 @@ func (l *List) Append(ctx context.Context, values ...[]byte) ([]ElementID, error
 // InsertBefore is Insert before an element. If that is not in the list, the error wraps
 // ErrNotFound.
 func (l *List) InsertBefore(ctx context.Context, id ElementID, values ...[]byte) ([]ElementID, error) {
-	s := l.Snapshot()
-	at, err := s.locate(id)
+	s, at, err := l.locate(id)
 	if err != nil {
 		return nil, err
 	}
@@ -41,8 +40,7 @@ func (l *List) InsertBefore(ctx context.Context, id ElementID, values ...[]byte)
 // InsertAfter is Insert behind an element. If that is not in the list, the error wraps
 // ErrNotFound.
 func (l *List) InsertAfter(ctx context.Context, id ElementID, values ...[]byte) ([]ElementID, error) {
-	s := l.Snapshot()
-	at, err := s.locate(id)
+	s, at, err := l.locate(id)
 	if err != nil {
 		return nil, err
 	}
@@ -162,11 +160,10 @@ func (l *List) MoveAfter(ctx context.Context, id, other ElementID) (wire.Ref, er
 }
 
 func (l *List) moveTo(ctx context.Context, id, other ElementID, behind int) (wire.Ref, error) {
-	s := l.Snapshot()
-	if _, err := s.locate(id); err != nil {
+	if _, _, err := l.locate(id); err != nil {
 		return wire.Ref{}, err
 	}
-	at, err := s.locate(other)
+	s, at, err := l.locate(other)
 	if err != nil {
 		return wire.Ref{}, err
 	}
@@ -186,12 +183,13 @@ func (s Snapshot) check(at, n int) error {
 	return nil
 }
 
-func (s Snapshot) locate(id ElementID) (at int, err error) {
-	at, ok := s.Index(id)
-	if !ok {
-		return 0, fmt.Errorf("list: %w as %s", ErrNotFound, id)
+// locate returns where an element is, in a snapshot that has it.
+func (l *List) locate(id ElementID) (s Snapshot, at int, err error) {
+	e, c, at := l.model.state.Now().index(id)
+	if e == nil {
+		return Snapshot{}, 0, fmt.Errorf("list: %w as %s", ErrNotFound, id)
 	}
-	return at, nil
+	return Snapshot{c}, at, nil
 }
 
 // one writes operations that are less than a batch, or one.

@@ -8,7 +8,10 @@
 // behind for n = 10^6.
 package order
 
-import "iter"
+import (
+	"iter"
+	"sort"
+)
 
 // Item is what a Tree holds. Compare is a strict total order.
 type Item[T any] interface{ Compare(T) int }
@@ -112,6 +115,25 @@ func (t Tree[T]) Get(v T) (T, bool) {
 		n = n.kids[n.child(v)].node
 	}
 	if i, ok := n.find(v); ok {
+		return n.items[i], true
+	}
+	return *new(T), false
+}
+
+// Search is Get for who has no item to compare with: compare says whether an item is
+// before what is wanted (< 0), it (0), or behind it.
+func (t Tree[T]) Search(compare func(T) int) (T, bool) {
+	n := t.root
+	if n == nil {
+		return *new(T), false
+	}
+	for len(n.kids) > 0 {
+		// The last kid whose first item is not behind, or else the first.
+		i := sort.Search(len(n.kids)-1, func(i int) bool { return compare(n.kids[i+1].first) > 0 })
+		n = n.kids[i].node
+	}
+	i := sort.Search(len(n.items), func(i int) bool { return compare(n.items[i]) >= 0 })
+	if i < len(n.items) && compare(n.items[i]) == 0 {
 		return n.items[i], true
 	}
 	return *new(T), false

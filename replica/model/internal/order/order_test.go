@@ -54,6 +54,10 @@ func same(t *testing.T, tree Tree[*item], want reference) {
 		if ok != found || found && v != want[i] {
 			t.Fatalf("Get: %v, %v, want %v", v, ok, found)
 		}
+		v, ok = tree.Search(func(v *item) int { return v.Compare(probe) })
+		if ok != found || found && v != want[i] {
+			t.Fatalf("Search: %v, %v, want %v", v, ok, found)
+		}
 		if i < len(want) && tree.At(i) != want[i] {
 			t.Fatalf("At(%d) is %v, want %v", i, tree.At(i), want[i])
 		}
