@@ -145,7 +145,15 @@ func mapChange(d dice) []byte {
 	if d.in(20) {
 		return deleteChange(key)
 	}
-	b, err := kv.SetChange(key, fmt.Appendf(nil, "%x", d.Uint32()))
+	n := d.Uint32()
+	value := fmt.Appendf(nil, "%x", n)
+	b, err := kv.SetChange(key, value)
+	switch n % 8 { // what expires does so at no time that clocks here may show
+	case 0:
+		b, err = kv.SetUntilChange(key, value, longAgo)
+	case 1:
+		b, err = kv.SetUntilChange(key, value, 1<<62)
+	}
 	if err != nil {
 		panic(err)
 	}

@@ -235,13 +235,27 @@ func (w *world) forge(a *author, d dice, o Op) []wire.Frame {
 	return []wire.Frame{keyFrame(key), {Type: wire.FrameRun, Handle: 1, Body: body}}
 }
 
-// readChange reads a change of a kv.Map, as its documentation has it.
+// longAgo is when some values expire that are written now.
+const longAgo = 1
+
+// readChange reads a change of a kv.Map, as its documentation has it. What has expired is
+// as good as deleted.
 func readChange(s string) (key, value string, ok bool) {
 	if len(s) < 3 || len(s) < 3+int(binary.BigEndian.Uint16([]byte(s[1:3]))) {
 		return "", "", false
 	}
 	n := 3 + int(binary.BigEndian.Uint16([]byte(s[1:3])))
-	return s[3:n], s[n:], true
+	key, value = s[3:n], s[n:]
+	if s[0] != 3 {
+		return key, value, true
+	}
+	if len(value) < 8 {
+		return "", "", false
+	}
+	if binary.BigEndian.Uint64([]byte(value)) == longAgo {
+		return key, "", true
+	}
+	return key, value[8:], true
 }
 
 // deleteChange makes a change that deletes a key.

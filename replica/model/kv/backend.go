@@ -91,48 +91,39 @@ func (s *stored) put(key string, r *record) error {
 
 func (s *stored) remove(string) {} // nothing is evicted from a backend
 
-// list calls yield with all that is kept.
-func (s *stored) list(yield func(key string, r *record) bool) {
+func (s *stored) sorted(keep func(key string, r *record) bool) (items []item, err error) {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	if s.closed {
-		return
+		return nil, errRetired
 	}
-	err := call("All", func() error {
+	err = call("All", func() error {
 		for u, err := range s.backend.All() {
 			if err != nil {
 				return err
 			}
-			if !yield(u.Key, u.record()) {
-				return nil
+			if r := u.record(); keep(u.Key, r) {
+				items = append(items, item{Key: u.Key, Record: r})
 			}
 		}
 		return nil
 	})
-	if err != nil {
-		s.fault(err)
-	}
+	slices.SortFunc(items, func(a, b item) int { return strings.Compare(a.Key, b.Key) })
+	return items, err
 }
 
 func (s *stored) all() iter.Seq2[string, *record] {
 	return func(yield func(string, *record) bool) {
-		for _, it := range s.sorted(func(string, *record) bool { return true }) {
+		items, err := s.sorted(func(string, *record) bool { return true })
+		if err != nil {
+			s.fault(err)
+		}
+		for _, it := range items {
 			if !yield(it.Key, it.Record) {
 				return
 			}
 		}
 	}
-}
-
-func (s *stored) sorted(keep func(key string, r *record) bool) (items []item) {
-	s.list(func(key string, r *record) bool {
-		if keep(key, r) {
-			items = append(items, item{Key: key, Record: r})
-		}
-		return true
-	})
-	slices.SortFunc(items, func(a, b item) int { return strings.Compare(a.Key, b.Key) })
-	return items
 }
 
 func (s *stored) retire() {

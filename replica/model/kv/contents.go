@@ -19,8 +19,8 @@ type records interface {
 	remove(key string)
 	all() iter.Seq2[string, *record]
 	// sorted returns the records that keep asks for, bytewise by key, as they are at one
-	// moment.
-	sorted(keep func(key string, r *record) bool) []item
+	// moment; beside an error, some of them.
+	sorted(keep func(key string, r *record) bool) ([]item, error)
 	retire() // nobody writes any more, and who reads is to look elsewhere
 }
 
@@ -175,7 +175,7 @@ func (t *contents) expireKey(key string) error {
 }
 
 // sorted returns the keys that have a value, bytewise.
-func (t *contents) sorted(now clock) []item {
+func (t *contents) sorted(now clock) ([]item, error) {
 	at := now()
 	still := func() uint64 { return at }
 	return t.records.sorted(func(_ string, r *record) bool { return r.shown(still) })
@@ -264,4 +264,6 @@ func (m memory) remove(key string)               { m.Delete(key) }
 func (m memory) all() iter.Seq2[string, *record] { return m.All() }
 func (m memory) retire()                         {}
 
-func (m memory) sorted(keep func(key string, r *record) bool) []item { return m.Sorted(keep) }
+func (m memory) sorted(keep func(key string, r *record) bool) ([]item, error) {
+	return m.Sorted(keep), nil
+}

@@ -46,7 +46,8 @@
 // # Cost
 //
 // Applying, getting and setting take O(1) steps, and O(log n) for what expires or is under
-// a cap; listing O(n log n). In memory a key takes about 200 bytes, itself and its value; a
-// deleted or expired one stays, without its value. Readers do not wait for writers. See
-// Config.MaxBytes for a bound, and Config.Backend for another place than memory.
+// a cap; listing O(n log n). In memory a key takes about 160 bytes, itself and its value,
+// and 80 bytes more if it expires; a deleted or expired one stays, without its value.
+// Readers do not wait for writers. See Config.MaxBytes for a bound, and Config.Backend for
+// another place than memory.
 package kv

@@ -15,7 +15,7 @@ import (
 
 	"github.com/hearsaynet/hearsay/keys"
 	"github.com/hearsaynet/hearsay/replica"
-	"github.com/hearsaynet/hearsay/replica/internal/wiretest"
+	"github.com/hearsaynet/hearsay/replica/model/internal/livetest"
 	"github.com/hearsaynet/hearsay/replica/model/kv"
 )
 
@@ -30,7 +30,7 @@ func told(changes <-chan kv.Change) (all []string) {
 		}
 		return string(e.Value)
 	}
-	for _, c := range drain(changes) {
+	for _, c := range livetest.Drain(changes) {
 		var s strings.Builder
 		s.WriteString(fmt.Sprintf("%s: %s > %s", c.Key, text(c.Old), text(c.New)))
 		for name, is := range map[string]bool{" expired": c.Expired, " evicted": c.Evicted, " local": c.Local} {
@@ -152,9 +152,8 @@ func TestExpiry(t *testing.T) {
 // shows what its own clock says.
 func TestExpiryByEachClock(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		alice, bob := wiretest.NewAuthor("alice"), wiretest.NewAuthor("bob")
-		a, b := newNode(t, "alice", bob), newNode(t, "bob", alice)
-		b.ahead.Add(int64(time.Minute))
+		a, b := newNode(t, "alice", "bob"), newNode(t, "bob", "alice")
+		b.Ahead.Add(int64(time.Minute))
 		join(t, a, b)
 		changes := watch(t, b.kv, "")
 		if _, err := a.kv.SetTTL(t.Context(), "ttl", []byte("v"), 90*time.Second); err != nil {
@@ -239,7 +238,7 @@ func TestExpiryClockSet(t *testing.T) {
 			}
 		}
 		set("before")
-		n.ahead.Add(int64(2 * time.Hour))
+		n.Ahead.Add(int64(2 * time.Hour))
 		if got := n.get("before"); got != "none" || len(dump(n.kv)) != 0 {
 			t.Errorf("with the clock ahead: %q, %v", got, dump(n.kv))
 		}
@@ -248,7 +247,7 @@ func TestExpiryClockSet(t *testing.T) {
 		if n.kv.Len() != 0 {
 			t.Error("it is still counted a minute later")
 		}
-		n.ahead.Add(-int64(2 * time.Hour))
+		n.Ahead.Add(-int64(2 * time.Hour))
 		if got := n.get("before"); got != "none" || len(dump(n.kv)) != 0 {
 			t.Errorf("with the clock back: %q, %v", got, dump(n.kv))
 		}
@@ -276,15 +275,15 @@ func TestExpiryRebuild(t *testing.T) {
 		if got := told(changes); len(got) != 2 || m.Len() != 0 {
 			t.Errorf("after 2 s %q is told, and there are %d keys", got, m.Len())
 		}
-		rebuild(t, model, us[:2])
+		livetest.Rebuild(t, model, us[:2]...)
 		if got := told(changes); !slices.Equal(got, []string{"later: - > v"}) || m.Len() != 1 {
 			t.Errorf("the rebuild tells %q, and there are %d keys", got, m.Len())
 		}
-		rebuild(t, model, us)
+		livetest.Rebuild(t, model, us...)
 		if got := told(changes); !slices.Equal(got, []string{"later: v > - expired"}) || m.Len() != 0 {
 			t.Errorf("the other rebuild tells %q, and there are %d keys", got, m.Len())
 		}
-		rebuild(t, model, us[:2])
+		livetest.Rebuild(t, model, us[:2]...)
 		told(changes)
 		model.Reset() // while it goes on, time does
 		time.Sleep(time.Hour)
@@ -317,22 +316,22 @@ func TestExpiredValuesGo(t *testing.T) {
 			m, model := kv.DetachedWith(keys.NodeID{}, cfg, time.Now)
 			value := string(bytes.Repeat([]byte("v"), 64<<10))
 			took := heapOf(t, func() {
-				for i := range uint64(500) {
+				for i := range uint64(200) {
 					apply(t, model, update("a", i+1, i+1, kv.MustSetUntil(fmt.Sprint(i), value, in(time.Second))))
 				}
 			})
-			if took < 500*64<<10 {
-				t.Fatalf("%s: 500 values of 64 KiB take %d bytes", name, took)
+			if took < 200*64<<10 {
+				t.Fatalf("%s: 200 values of 64 KiB take %d bytes", name, took)
 			}
 			freed := -heapOf(t, func() {
 				time.Sleep(time.Second)
 				synctest.Wait()
 				// These are expired when they come.
-				for i := range uint64(500) {
+				for i := range uint64(200) {
 					apply(t, model, update("b", i+1, i+1, kv.MustSetUntil(fmt.Sprint(i), value, 1)))
 				}
 			})
-			if s := m.Stats(); took-freed > 1<<20 || s.Records != 500 || s.Keys != 0 || s.Bytes > 1<<20 {
+			if s := m.Stats(); took-freed > 1<<20 || s.Records != 200 || s.Keys != 0 || s.Bytes > 1<<20 {
 				t.Errorf("%s: of %d bytes %d are freed; %+v", name, took, freed, s)
 			}
 			m.Close()
@@ -351,7 +350,7 @@ func TestManyExpireAtOnce(t *testing.T) {
 			apply(t, model, update("a", i+1, i+1, kv.MustSetUntil(fmt.Sprint(i), "v", in(time.Second))))
 		}
 		time.Sleep(time.Second)
-		got := drain(changes)
+		got := livetest.Drain(changes)
 		gone := map[string]bool{}
 		for _, c := range got[n:] {
 			if c.Expired && c.New == nil && string(c.Old.Value) == "v" {
@@ -381,7 +380,7 @@ func TestExpiryConverges(t *testing.T) {
 			apply(t, model, us...)
 			slices.Reverse(us)
 			clock.Store(-int64(time.Hour))
-			rebuild(t, model, us)
+			livetest.Rebuild(t, model, us...)
 			all = append(all, contents(m))
 		}
 		for _, c := range all {
@@ -395,8 +394,7 @@ func TestExpiryConverges(t *testing.T) {
 // TestExpiredTravels: a peer that has an expired value passes it on all the same.
 func TestExpiredTravels(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		alice, bob := wiretest.NewAuthor("alice"), wiretest.NewAuthor("bob")
-		a, b := newNode(t, "alice", bob), newNode(t, "bob", alice)
+		a, b := newNode(t, "alice", "bob"), newNode(t, "bob", "alice")
 		b.set(t, "k", "old")
 		time.Sleep(time.Second)
 		if _, err := a.kv.SetTTL(t.Context(), "k", []byte("new"), time.Second); err != nil {

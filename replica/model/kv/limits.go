@@ -13,8 +13,8 @@ const (
 
 	// recordCost is what a record takes besides key and value, in bytes, in the table and
 	// in the order that evicts; expiryCost, what more it takes if it expires.
-	recordCost = 384
-	expiryCost = 128
+	recordCost = 352
+	expiryCost = 96
 	// sweepBatch bounds the values that expire while writers wait.
 	sweepBatch = 1024
 )

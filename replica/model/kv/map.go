@@ -34,18 +34,18 @@ type Config struct {
 	// Backend makes what keeps the state, one at Mount and one for each rebuild. Nil:
 	// memory.
 	Backend func() (Backend, error)
-	// MaxBytes bounds the memory of the keys that are shown here, in bytes: 384 for each
-	// key that was ever written, deleted and expired ones included, its key and value,
-	// and 128 if it expires. While the replica rebuilds there may be twice as much. At
-	// least 4 MiB. Default: no bound.
+	// MaxBytes bounds the memory of what is kept here, in bytes, by this account: for each
+	// key, deleted and expired ones included, 352, the key and the value, and 96 more if
+	// it expires. While the replica rebuilds there may be twice as much. At least 4 MiB.
+	// Default: no bound.
 	//
-	// What was written last is shown, by (time, author, hash). Older keys are evicted from
+	// What was written last, by (time, author, hash), is kept. Older keys are evicted, from
 	// this Map only: no other replica, no store and no peer notices. Nothing that is as
-	// old as what was evicted is shown again, also if it arrives later, before a rebuild.
+	// old as what was evicted is shown again before a rebuild or mount, whenever it comes.
 	MaxBytes int64
-	// MaxKeys bounds the keys, deleted and expired ones included, in the same way: the
-	// ones that are shown are those that have a value among the newest MaxKeys. Default:
-	// no bound.
+	// MaxKeys bounds the keys, deleted and expired ones included, in the same way: those
+	// are shown that have a value among the MaxKeys that were written last, in whatever
+	// order they came. Default: no bound.
 	MaxKeys int
 	// Log receives what an operator should know. Nil discards.
 	Log *slog.Logger

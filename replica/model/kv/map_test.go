@@ -1,66 +1,36 @@
 package kv_test
 
 import (
-	"context"
 	"errors"
 	"maps"
-	"net"
 	"slices"
 	"strings"
-	"sync"
-	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
 
-	"github.com/hearsaynet/hearsay/keys"
 	"github.com/hearsaynet/hearsay/replica"
-	"github.com/hearsaynet/hearsay/replica/internal/wiretest"
+	"github.com/hearsaynet/hearsay/replica/model/internal/livetest"
 	"github.com/hearsaynet/hearsay/replica/model/kv"
-	"github.com/hearsaynet/hearsay/replica/store"
 	"github.com/hearsaynet/hearsay/replica/wire"
 )
 
-// signer is a test author as a sign.Signer.
-type signer struct{ *wiretest.Author }
-
-func (s signer) Public() keys.PublicKey { return s.Key() }
-
-func (s signer) Sign(_ context.Context, namespace string, msg []byte) ([]byte, error) {
-	return s.Author.Sign(namespace, msg), nil
-}
-
-// node is a replica with a map, whose clock can be moved.
+// node is a replica with a map.
 type node struct {
-	*replica.Replica
-	kv       *kv.Map
-	id       keys.NodeID
-	admitted *keys.Memory
-	ahead    atomic.Int64 // ns
+	*livetest.Node
+	kv *kv.Map
 }
 
 // newNode is for a synctest bubble, where time begins in the year 2000.
-func newNode(t *testing.T, name string, admitted ...*wiretest.Author) *node {
+func newNode(t *testing.T, name string, admitted ...string) *node {
 	t.Helper()
-	author := wiretest.NewAuthor(name)
-	n := &node{id: author.ID(), admitted: keys.NewMemory()}
-	for _, a := range admitted {
-		n.admitted.Add(a.Key())
-	}
-	n.ahead.Store(int64(time.Since(time.Date(1970, 1, 1, 0, 0, 0, 0, time.UTC))) * 2)
-	var err error
-	n.Replica, err = replica.Open(t.Context(), replica.Config{
-		Topic: "t", Store: store.NewMemory(), Signer: signer{author}, Keystore: n.admitted,
-		Now: func() time.Time { return time.Now().Add(time.Duration(n.ahead.Load())) },
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { n.Replica.Close() })
-	if n.kv, err = kv.Mount(n.Replica, "", kv.Config{}); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(n.kv.Close)
+	return newNodeWith(t, kv.Config{}, name, admitted...)
+}
+
+func newNodeWith(t *testing.T, cfg kv.Config, name string, admitted ...string) *node {
+	t.Helper()
+	n := &node{Node: livetest.NewNode(t, name, admitted...)}
+	n.kv = livetest.MustMount[*kv.Map](t)(kv.Mount(n.Replica, "", cfg))
 	return n
 }
 
@@ -79,20 +49,11 @@ func (n *node) get(key string) string {
 	return string(e.Value)
 }
 
-// join holds a session between two nodes until the test ends.
-func join(t *testing.T, a, b *node) {
-	left, right := net.Pipe()
-	ctx, cancel := context.WithCancel(context.Background())
-	var sessions sync.WaitGroup
-	sessions.Go(func() { a.Sync(ctx, left, replica.SyncConfig{}) })
-	sessions.Go(func() { b.Sync(ctx, right, replica.SyncConfig{}) })
-	t.Cleanup(func() { cancel(); sessions.Wait() })
-}
+func join(t *testing.T, a, b *node) { livetest.Join(t, a.Node, b.Node) }
 
 func TestTwoReplicas(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		alice, bob := wiretest.NewAuthor("alice"), wiretest.NewAuthor("bob")
-		a, b := newNode(t, "alice", bob), newNode(t, "bob", alice)
+		a, b := newNode(t, "alice", "bob"), newNode(t, "bob", "alice")
 		a.set(t, "from/alice", "1")
 		b.set(t, "from/bob", "2")
 		a.set(t, "both", "of alice")
@@ -115,7 +76,7 @@ func TestTwoReplicas(t *testing.T) {
 		if _, err := a.kv.Delete(t.Context(), "many/a"); err != nil {
 			t.Fatal(err)
 		}
-		got := drain(changes)
+		got := livetest.Drain(changes)
 		if len(got) != wire.MaxEntries+1 || got[0].Local || got[0].New.Ref != refs[0] || got[wire.MaxEntries].New != nil {
 			t.Errorf("bob's watcher got %d changes", len(got))
 		}
@@ -142,8 +103,7 @@ func TestTwoReplicas(t *testing.T) {
 // TestWithdrawnAuthor: the watchers of a rebuilt map hear what became of it.
 func TestWithdrawnAuthor(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		alice, bob := wiretest.NewAuthor("alice"), wiretest.NewAuthor("bob")
-		a, b := newNode(t, "alice", bob), newNode(t, "bob", alice)
+		a, b := newNode(t, "alice", "bob"), newNode(t, "bob", "alice")
 		b.set(t, "k", "of bob")
 		b.set(t, "untouched", "")
 		time.Sleep(time.Second)
@@ -154,14 +114,14 @@ func TestWithdrawnAuthor(t *testing.T) {
 		before := contents(b.kv)
 		changes := watch(t, b.kv, "")
 
-		b.admitted.Remove(alice.ID())
-		got := drain(changes)
+		b.Admitted.Remove(a.Self())
+		got := livetest.Drain(changes)
 		if len(got) != 2 || got[0].Key != "hers" || got[0].New != nil ||
 			got[1].Key != "k" || string(got[1].Old.Value) != "of alice" || string(got[1].New.Value) != "of bob" || !got[1].Local {
 			t.Errorf("withdrawn: %+v", got)
 		}
-		b.admitted.Add(alice.Key())
-		if got := drain(changes); len(got) != 2 || !maps.Equal(before, contents(b.kv)) {
+		b.Admitted.Add(a.Author.Key())
+		if got := livetest.Drain(changes); len(got) != 2 || !maps.Equal(before, contents(b.kv)) {
 			t.Errorf("admitted again: %d changes, %v", len(got), contents(b.kv))
 		}
 	})
@@ -170,9 +130,8 @@ func TestWithdrawnAuthor(t *testing.T) {
 // attackFuture: an update dated ahead wins nothing before its time.
 func attackFuture(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		mallory, bob := wiretest.NewAuthor("mallory"), wiretest.NewAuthor("bob")
-		m, b := newNode(t, "mallory", bob), newNode(t, "bob", mallory)
-		m.ahead.Add(int64(10 * time.Minute))
+		m, b := newNode(t, "mallory", "bob"), newNode(t, "bob", "mallory")
+		m.Ahead.Add(int64(10 * time.Minute))
 		m.set(t, "k", "of tomorrow")
 		b.set(t, "k", "of today")
 		join(t, m, b)

@@ -188,23 +188,31 @@ func (m *model) Rebuilt() {
 
 // get returns the record of a key, nil if there is none.
 func (m *model) get(key string) *record {
-	for {
-		t := m.state.Now()
-		r, err := t.records.get(key)
-		switch {
-		case err == nil:
-			return r
-		case !errors.Is(err, errRetired):
-			m.faulty(err)
-			return nil
-		case t == m.state.Now(): // the Map is closed
-			return nil
-		}
-	}
+	return read(m, func(t *contents) (*record, error) { return t.records.get(key) })
 }
 
 // sorted returns the keys that have a value, bytewise.
-func (m *model) sorted() []item { return m.state.Now().sorted(m.clock) }
+func (m *model) sorted() []item {
+	return read(m, func(t *contents) ([]item, error) { return t.sorted(m.clock) })
+}
+
+// read asks the state that readers see, and again if another has taken its place
+// meanwhile.
+func read[Answer any](m *model, ask func(*contents) (Answer, error)) Answer {
+	for {
+		t := m.state.Now()
+		answer, err := ask(t)
+		switch {
+		case !errors.Is(err, errRetired):
+			if err != nil {
+				m.faulty(err)
+			}
+			return answer
+		case t == m.state.Now(): // the Map is closed
+			return answer
+		}
+	}
+}
 
 // close ends what runs, and closes the backend.
 func (m *model) close() {

@@ -3,7 +3,6 @@ package kv_test
 import (
 	"cmp"
 	"context"
-	"crypto/sha256"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -18,29 +17,14 @@ import (
 
 	"github.com/hearsaynet/hearsay/keys"
 	"github.com/hearsaynet/hearsay/replica"
+	"github.com/hearsaynet/hearsay/replica/model/internal/livetest"
 	"github.com/hearsaynet/hearsay/replica/model/kv"
-	"github.com/hearsaynet/hearsay/replica/wire"
 )
 
-// update makes an update by hand.
-func update(author string, seq, time uint64, change []byte) replica.Update {
-	id := keys.NodeID{0x12, 0x20}
-	copy(id[2:], author)
-	h := sha256.New()
-	h.Write(id[:])
-	binary.Write(h, binary.BigEndian, []uint64{seq, time})
-	h.Write(change)
-	return replica.Update{Ref: wire.Ref{Author: id, Seq: seq, Hash: wire.Hash(h.Sum(nil))}, Time: time, Channel: "kv", Change: change}
-}
-
-func apply(t testing.TB, m replica.Model, us ...replica.Update) {
-	t.Helper()
-	for _, u := range us {
-		if _, err := m.ApplyUpdate(u); err != nil {
-			t.Fatalf("update %d of %q: %v", u.Seq, u.Author[2:], err)
-		}
-	}
-}
+var (
+	update = livetest.Update
+	apply  = livetest.Apply
+)
 
 // dump lists the map as "key=value author/seq time".
 func dump(m *kv.Map) []string {
@@ -315,7 +299,7 @@ func (r rules) fold(t *testing.T, seed uint64, rng *rand.Rand) {
 		if rng.IntN(15) == 0 {
 			out[u.Author] = true
 			counted = slices.DeleteFunc(counted, func(c replica.Update) bool { return out[c.Author] })
-			rebuild(t, model, interleave(rng, counted))
+			livetest.Rebuild(t, model, interleave(rng, counted)...)
 			check()
 		}
 	}
@@ -328,18 +312,11 @@ func (r rules) fold(t *testing.T, seed uint64, rng *rand.Rand) {
 	check()
 	// In any order at all: parked updates come when their time does.
 	rng.Shuffle(len(us), func(i, j int) { us[i], us[j] = us[j], us[i] })
-	rebuild(t, model, us)
+	livetest.Rebuild(t, model, us...)
 	check()
-	if copied := replay(t, drain(changes)); !maps.Equal(copied, contents(m)) {
+	if copied := replay(t, livetest.Drain(changes)); !maps.Equal(copied, contents(m)) {
 		t.Errorf("seed %d: the watcher's copy is %v, the map %v", seed, copied, contents(m))
 	}
-}
-
-func rebuild(t testing.TB, m kv.Model, us []replica.Update) {
-	t.Helper()
-	m.Reset()
-	apply(t, m, us...)
-	m.Rebuilt()
 }
 
 // contents returns the map's keys with what dump says of each.
@@ -458,7 +435,7 @@ func TestConcurrentUse(t *testing.T) {
 	for i := range uint64(3000) {
 		u := update("a", i+1, i+1, kv.MustSet(fmt.Sprintf("k%d", i%300), "v"))
 		if i%1000 == 999 {
-			rebuild(t, model, []replica.Update{u})
+			livetest.Rebuild(t, model, u)
 		}
 		apply(t, model, u)
 	}

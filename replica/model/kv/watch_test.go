@@ -9,7 +9,7 @@ import (
 	"testing/synctest"
 
 	"github.com/hearsaynet/hearsay/keys"
-	"github.com/hearsaynet/hearsay/replica"
+	"github.com/hearsaynet/hearsay/replica/model/internal/livetest"
 	"github.com/hearsaynet/hearsay/replica/model/kv"
 )
 
@@ -20,22 +20,6 @@ func watch(t testing.TB, m *kv.Map, glob string) <-chan kv.Change {
 		t.Fatal(err)
 	}
 	return changes
-}
-
-// drain returns what a watcher has been told, in a synctest bubble.
-func drain(changes <-chan kv.Change) (all []kv.Change) {
-	for {
-		synctest.Wait()
-		select {
-		case c, ok := <-changes:
-			if !ok {
-				return all
-			}
-			all = append(all, c)
-		default:
-			return all
-		}
-	}
 }
 
 func TestWatchGlob(t *testing.T) {
@@ -64,7 +48,7 @@ func TestWatchGlob(t *testing.T) {
 					apply(t, model, update("a", uint64(i+1), uint64(i+1), kv.MustSet(key, "")))
 				}
 				var got []string
-				for _, c := range drain(changes) {
+				for _, c := range livetest.Drain(changes) {
 					got = append(got, c.Key)
 				}
 				if !slices.Equal(got, tt.want) {
@@ -96,9 +80,9 @@ func TestWatchChanges(t *testing.T) {
 			update("a", 3, 12, kv.MustDelete("k")),
 			update("a", 4, 13, kv.MustDelete("k")),
 			update("b", 2, 14, kv.MustSet("k", "3")))
-		rebuild(t, model, nil)
+		livetest.Rebuild(t, model)
 		var got []string
-		for _, c := range drain(changes) {
+		for _, c := range livetest.Drain(changes) {
 			text := func(e *kv.Entry) string {
 				if e == nil {
 					return "-"
@@ -128,9 +112,9 @@ func TestWatchRebuild(t *testing.T) {
 			}
 		}
 		changes := watch(t, m, "")
-		rebuild(t, model, []replica.Update{update("a", 51, 51, kv.MustSet("key 50", "")), update("b", 1, 1, kv.MustSet("key 00", "other"))})
+		livetest.Rebuild(t, model, update("a", 51, 51, kv.MustSet("key 50", "")), update("b", 1, 1, kv.MustSet("key 00", "other")))
 		var got []string
-		for _, c := range drain(changes) {
+		for _, c := range livetest.Drain(changes) {
 			got = append(got, c.Key)
 		}
 		if !slices.Equal(got, want) {
@@ -155,7 +139,7 @@ func TestSlowWatcher(t *testing.T) {
 		set(1)
 		synctest.Wait() // the watcher holds one in its hand
 		set(buffer + 5)
-		got := drain(slow)
+		got := livetest.Drain(slow)
 		if len(got) != 1+buffer+1 || got[buffer].Key != "key 11" || got[buffer+1] != (kv.Change{Lost: 5}) {
 			t.Fatalf("got %d changes, at the end %+v; want 11 and Lost 5", len(got), got[len(got)-1])
 		}
@@ -168,12 +152,12 @@ func TestSlowWatcher(t *testing.T) {
 		<-slow
 		synctest.Wait() // one more in its hand, and room for three
 		set(1)
-		got = drain(slow)
+		got = livetest.Drain(slow)
 		last := got[len(got)-1]
 		if len(got) != 8+2 || got[8] != (kv.Change{Lost: 3}) || last.Key != fmt.Sprint("key ", seq) {
 			t.Errorf("got %d changes, at the end %+v and %+v", len(got), got[len(got)-2], last)
 		}
-		if got := drain(other); len(got) != 1 {
+		if got := livetest.Drain(other); len(got) != 1 {
 			t.Errorf("the other watcher got %d changes, want 1", len(got))
 		}
 		m.Close()
@@ -197,7 +181,7 @@ func TestWatchEnds(t *testing.T) {
 			t.Error("a watcher goes on after its context")
 		}
 		set(2)
-		if got := drain(closed); len(got) != 2 {
+		if got := livetest.Drain(closed); len(got) != 2 {
 			t.Errorf("the other watcher got %d changes, want 2", len(got))
 		}
 		set(3)

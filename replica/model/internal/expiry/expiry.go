@@ -1,6 +1,5 @@
 // Package expiry is for models of which parts have an end: it finds what is due, and
-// calls the model when something is. One goroutine serves a model, however much of it
-// expires.
+// calls the model when something is. One timer serves a model, however much of it expires.
 //
 // Expiry is a matter of what is shown and never of the state: clocks differ, and what one
 // replica has seen expire another has not yet.
@@ -51,93 +50,90 @@ func Nanos(t time.Time) uint64 { return uint64(max(0, t.UnixNano())) }
 // lookAgain bounds how long a Timer sleeps: a wall clock may be set meanwhile.
 const lookAgain = time.Minute
 
-// Timer calls a function when the earliest time that it was told has come.
+// Timer calls a function when the earliest time that it was told has come. There is no
+// goroutine while it waits.
 type Timer struct {
 	now   func() time.Time
 	sweep func(now uint64) (next uint64)
-	next  atomic.Uint64 // the earliest time, or an earlier one
-	wake  chan struct{}
-	stop  chan struct{}
+	next  atomic.Uint64 // the earliest time; written with mu held
 
 	mu      sync.Mutex // guards the fields below
-	running bool
+	timer   *time.Timer
 	stopped bool
-	done    sync.WaitGroup
+	sweeps  sync.WaitGroup // under way
 }
 
 // NewTimer returns a Timer by the clock now. sweep, which it calls from a goroutine of its
 // own, does what is due, or some of it, and returns the earliest time of what is left.
 func NewTimer(now func() time.Time, sweep func(now uint64) (next uint64)) *Timer {
-	t := &Timer{now: now, sweep: sweep, wake: make(chan struct{}, 1), stop: make(chan struct{})}
+	t := &Timer{now: now, sweep: sweep}
 	t.next.Store(Never)
 	return t
 }
 
-// Plan tells that something is due at a time. It does not wait for anything.
+// Plan tells that something is due at a time. It does not wait for a sweep.
 func (t *Timer) Plan(at uint64) {
-	if !t.earlier(at) {
+	if at >= t.next.Load() {
 		return
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if !t.running && !t.stopped {
-		t.running = true
-		t.done.Go(t.run)
-	}
-	select {
-	case t.wake <- struct{}{}:
-	default:
+	if at < t.next.Load() {
+		t.next.Store(at)
+		t.setLocked(Nanos(t.now()))
 	}
 }
 
-// earlier notes a time, and says whether it is before all that are noted.
-func (t *Timer) earlier(at uint64) bool {
-	for {
-		next := t.next.Load()
-		if at >= next {
-			return false
-		}
-		if t.next.CompareAndSwap(next, at) {
-			return true
-		}
+// setLocked has look called when it may be time.
+func (t *Timer) setLocked(now uint64) {
+	if t.stopped {
+		return
 	}
+	var wait time.Duration
+	if next := t.next.Load(); next > now {
+		wait = time.Duration(min(next-now, uint64(lookAgain)))
+	}
+	if t.timer == nil {
+		t.timer = time.AfterFunc(wait, t.look)
+		return
+	}
+	t.timer.Reset(wait)
+}
+
+// look sweeps if something is due.
+func (t *Timer) look() {
+	now, due := t.due()
+	if !due {
+		return
+	}
+	defer t.sweeps.Done()
+	t.Plan(t.sweep(now))
+}
+
+// due reports whether it is time to sweep, and begins one.
+func (t *Timer) due() (now uint64, due bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	now = Nanos(t.now())
+	switch next := t.next.Load(); {
+	case t.stopped || next == Never:
+		return now, false
+	case next > now:
+		t.setLocked(now)
+		return now, false
+	}
+	t.next.Store(Never) // so that whoever plans meanwhile sets the timer
+	t.sweeps.Add(1)
+	return now, true
 }
 
 // Stop ends the Timer and waits for a sweep under way.
 func (t *Timer) Stop() {
 	t.mu.Lock()
-	if !t.stopped {
-		t.stopped = true
-		close(t.stop)
+	t.stopped = true
+	if t.timer != nil {
+		t.timer.Stop()
 	}
 	t.mu.Unlock()
-	t.done.Wait()
-}
-
-func (t *Timer) run() {
-	for {
-		timer := time.NewTimer(t.look())
-		select {
-		case <-t.stop:
-			timer.Stop()
-			return
-		case <-t.wake:
-		case <-timer.C:
-		}
-		timer.Stop()
-	}
-}
-
-// look sweeps if something is due, and returns how long to wait.
-func (t *Timer) look() time.Duration {
-	now := Nanos(t.now())
-	if t.next.Load() <= now {
-		t.next.Store(Never) // so that whoever plans meanwhile wakes us
-		t.earlier(t.sweep(now))
-	}
-	next := t.next.Load()
-	if next <= now {
-		return 0
-	}
-	return time.Duration(min(next-now, uint64(lookAgain)))
+	t.sweeps.Wait()
 }
