@@ -119,6 +119,10 @@ func slaveAsked(t *testing.T) {
 		for _, f := range frames {
 			switch f.Type {
 			case wire.FrameHello, wire.FrameDone:
+			case wire.FrameWay:
+				if !bytes.Equal(f.Body, []byte{2}) {
+					t.Errorf("%s: it says %x of itself, want 02", name, f.Body)
+				}
 			case wire.FrameDigest:
 				d, err := wire.ParseDigest(f.Body)
 				if err != nil {

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/hearsaynet/hearsay/keys"
+	"github.com/hearsaynet/hearsay/replica/wire"
 )
 
 // lookWhetherCurrent tells of it when the replica has become current.
@@ -96,9 +97,12 @@ type LinkStatus struct {
 	Reason  string    `json:"reason,omitempty"`
 	Since   time.Time `json:"since,omitzero"` // of a stale link, the newest head of what it carries
 	Drained bool      `json:"drained"`        // it has sent all that it had for us
-	// As in SyncConfig. What a peer lacks that we only send to is not known.
-	SendOnly    bool `json:"send_only,omitempty"`
-	ReceiveOnly bool `json:"receive_only,omitempty"`
+	// As in SyncConfig, and as the peer says that it holds its side. What a peer lacks that we
+	// only send to is not known.
+	SendOnly        bool `json:"send_only,omitempty"`
+	ReceiveOnly     bool `json:"receive_only,omitempty"`
+	PeerSendOnly    bool `json:"peer_send_only,omitempty"`
+	PeerReceiveOnly bool `json:"peer_receive_only,omitempty"`
 }
 
 // Links returns the sessions of the replica, by peer.
@@ -118,7 +122,8 @@ func (l *lane) status() LinkStatus {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	x := LinkStatus{Peer: l.name(), Topic: r.cfg.Topic, State: LinkOK, Drained: l.drained,
-		SendOnly: s.scope.sendOnly, ReceiveOnly: s.scope.receiveOnly}
+		SendOnly: s.scope.sendOnly, ReceiveOnly: s.scope.receiveOnly,
+		PeerSendOnly: s.way == wire.WaySends, PeerReceiveOnly: s.way == wire.WayReceives}
 	if s.scope.sendOnly {
 		return x
 	}
@@ -144,8 +149,10 @@ func (l *lane) status() LinkStatus {
 		}
 	}
 	switch {
+	case lacking > 0 && carries == 0 && !l.speaks && x.PeerReceiveOnly:
+		x.Reason = ""
 	case lacking > 0 && carries == 0 && !l.speaks:
-		x.State, x.Reason = LinkSilent, "it has never said what it has: it only receives, or withholds all of it"
+		x.State, x.Reason = LinkSilent, "it has never said what it has, nor that it only receives"
 	case lacking > 1:
 		x.State = LinkBehind
 		x.Reason += fmt.Sprintf(", and lacks updates of %d more authors", lacking-1)

@@ -436,9 +436,10 @@ func (l *lane) settled() {
 	s.mu.Lock()
 	news := l.answered && l.inflight == 0 && !l.drained
 	l.drained = l.drained || news
+	answers := s.way != wire.WayReceives && s.scope.asks(l.r.self)
 	s.mu.Unlock()
 	if news {
-		if s.scope.asks(l.r.self) {
+		if answers {
 			l.r.guard.peerAnswered(l.name())
 		}
 		l.r.notices.send(Notice{Kind: Drained, Peer: l.name()})

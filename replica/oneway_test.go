@@ -198,20 +198,38 @@ func TestNarrowLinksAreNotBehind(t *testing.T) {
 	}
 }
 
-// A peer that only receives and tells nothing is no link that is behind, but one of which
-// nothing is known.
-func TestSilentPeerIsNamedSilent(t *testing.T) {
+// A peer that tells nothing is not behind: it says that it only receives, or is silent.
+func TestPeersThatTellNothing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a, b, c := open(t, "a", atModern), open(t, "b", atModern), open(t, "c", atModern)
-		couple(t, a, b, replica.SyncConfig{Name: "b"}, replica.SyncConfig{ReceiveOnly: true})
-		couple(t, a, c, replica.SyncConfig{Name: "c"}, replica.SyncConfig{Name: "a", Peer: a.Self()})
+		couple(t, a, b, replica.SyncConfig{Name: "slave"}, replica.SyncConfig{ReceiveOnly: true})
+		couple(t, a, c, replica.SyncConfig{Name: "both ways"}, replica.SyncConfig{Name: "a", Peer: a.Self()})
+		couple(t, a, open(t, "", atModern), replica.SyncConfig{Name: "master"}, replica.SyncConfig{SendOnly: true})
+		mute := dialAs(t, a, "mute")
+		for i, body := range [][]byte{{}, {0}, {3}, {1, 2}, {2, 0}} { // nothing that is known
+			mute.frame(wire.FrameWay, uint16(i), body)
+		}
+		mute.digest(1, wire.UnnamedWanted)
 		c.write(t, "1")
-		rest(5 * time.Minute)
+		for range 30 {
+			rest(10 * time.Second)
+			mute.digest(2, wire.UnnamedNotWanted)
+		}
+		want := map[string]replica.LinkStatus{
+			"slave":     {State: replica.LinkOK, PeerReceiveOnly: true},
+			"master":    {State: replica.LinkOK, PeerSendOnly: true},
+			"both ways": {State: replica.LinkOK},
+			"mute":      {State: replica.LinkSilent, Reason: "it has never said what it has, nor that it only receives"},
+		}
 		for _, l := range a.Links() {
-			want := map[string]replica.LinkState{"b": replica.LinkSilent, "c": replica.LinkOK}[l.Peer]
-			if l.State != want {
-				t.Errorf("the link to %s is %s (%s), want %s", l.Peer, l.State, l.Reason, want)
+			want := want[l.Peer]
+			want.Peer, want.Topic, want.Drained = l.Peer, topic, true
+			if l != want {
+				t.Errorf("the link is %+v, want %+v", l, want)
 			}
+		}
+		if n := len(a.Links()); n != len(want) {
+			t.Errorf("%d links, want %d", n, len(want))
 		}
 	})
 }
@@ -329,18 +347,22 @@ func TestAuthorsOfOthersAreNotTaken(t *testing.T) {
 	})
 }
 
-// A session that does not ask for our own updates is no answer to what we wrote last.
+// A session that does not ask for our own updates is no answer to what we wrote last, and
+// neither is the word of a peer that discloses nothing.
 func TestGuardWantsAnAnswerThatWasAskedFor(t *testing.T) {
 	x := wiretest.NewAuthor("x")
+	both := replica.SyncConfig{}
 	for name, test := range map[string]struct {
-		cfg     replica.SyncConfig
-		answers bool
+		cfg, peer replica.SyncConfig
+		answers   bool
 	}{
-		"send only":     {replica.SyncConfig{SendOnly: true}, false},
-		"other authors": {replica.SyncConfig{Authors: []keys.NodeID{x.ID()}}, false},
-		"own author":    {replica.SyncConfig{Authors: []keys.NodeID{wiretest.NewAuthor("me").ID()}}, true},
-		"receive only":  {replica.SyncConfig{ReceiveOnly: true}, true},
-		"both ways":     {replica.SyncConfig{}, true},
+		"send only":     {replica.SyncConfig{SendOnly: true}, both, false},
+		"other authors": {replica.SyncConfig{Authors: []keys.NodeID{x.ID()}}, both, false},
+		"own author":    {replica.SyncConfig{Authors: []keys.NodeID{wiretest.NewAuthor("me").ID()}}, both, true},
+		"receive only":  {replica.SyncConfig{ReceiveOnly: true}, both, true},
+		"both ways":     {both, both, true},
+		"a slave":       {both, replica.SyncConfig{ReceiveOnly: true}, false},
+		"with a clock":  {both, replica.SyncConfig{ReceiveOnly: true, SendClock: true}, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -349,7 +371,7 @@ func TestGuardWantsAnAnswerThatWasAskedFor(t *testing.T) {
 					c.Guard = replica.Guard{Suspect: true, Peers: []string{"relay"}}
 				})
 				test.cfg.Name = "relay"
-				couple(t, p, open(t, "", atModern), test.cfg, replica.SyncConfig{})
+				couple(t, p, open(t, "", atModern), test.cfg, test.peer)
 				rest(2 * time.Second)
 				ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 				defer cancel()

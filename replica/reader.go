@@ -32,6 +32,11 @@ func (s *session) receive(f wire.Frame) error {
 	if f.Type == wire.FrameClose {
 		return readClose(f)
 	}
+	if f.Type == wire.FrameWay {
+		s.mu.Lock()
+		s.way = wire.ParseWay(f.Body)
+		s.mu.Unlock()
+	}
 	if f.Type.Skippable() {
 		return nil
 	}

@@ -58,6 +58,17 @@ func newScope(c *SyncConfig) scope {
 	return x
 }
 
+// way is what the peer is told of it.
+func (x *scope) way() wire.Way {
+	switch {
+	case x.sendOnly:
+		return wire.WaySends
+	case x.receiveOnly:
+		return wire.WayReceives
+	}
+	return 0
+}
+
 func (x *scope) holds(id keys.NodeID) bool { return x.authors == nil || x.authors[id] }
 
 // offers reports whether the peer is sent anything of an author.

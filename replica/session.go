@@ -35,11 +35,12 @@ type SyncConfig struct {
 	Answer func(topics []string) []*Replica
 	// SendOnly offers what we have and takes nothing: the peer is asked for nothing, and
 	// what it sends all the same is dropped, so neither can it say what our own key wrote
-	// (see Guard). The peer need not know.
+	// (see Guard).
 	SendOnly bool
 	// ReceiveOnly takes what the peer has and discloses nothing: no updates, heads, proofs
 	// or keys, and no ids but those in Authors. The peer sends everything each time; with
-	// SendClock it is told how far we have each author, and sends what is missing.
+	// SendClock it is told how far we have each author, and sends what is missing. A slave
+	// is no backup: it does not give its master back what that has lost.
 	ReceiveOnly bool
 	SendClock   bool
 	// Authors are those that the session asks for, takes and serves, and are named to the
@@ -99,7 +100,8 @@ func (e *CloseError) Blames() bool {
 
 // Sync holds one session over conn, and returns when it ends; conn is closed then.
 // The error is nil when both sides parted in peace. Two sides that only send, or only
-// receive, have nothing to do: with StopWhenDrained they part at once, else they stay linked.
+// receive, have nothing to do: with StopWhenDrained they part at once, else they stay linked,
+// and LinkStatus says so.
 func (r *Replica) Sync(ctx context.Context, conn io.ReadWriteCloser, o SyncConfig) error {
 	return SyncAll(ctx, conn, o, r)
 }
@@ -137,7 +139,8 @@ type session struct {
 
 	mu      sync.Mutex // guards the fields below and the lanes'
 	control []wire.Frame
-	turn    int // the lane to serve next
+	way     wire.Way // of the peer, 0 if it has said nothing
+	turn    int      // the lane to serve next
 	nonce   uint64
 	keyed   map[keys.NodeID]bool // authors whose key we have sent
 }
@@ -330,6 +333,11 @@ func (s *session) sendHello(out *frameWriter, replicas []*Replica) error {
 	}
 	if err := out.frame(wire.FrameHello, 0, h.Append(nil)); err != nil {
 		return s.cause(err)
+	}
+	if way := s.scope.way(); way != 0 {
+		if err := out.frame(wire.FrameWay, 0, way.Append(nil)); err != nil {
+			return s.cause(err)
+		}
 	}
 	return s.cause(out.Flush())
 }

@@ -23,10 +23,10 @@ func newStatusCmd(a *app) *cobra.Command {
 		Short: "Show whether a node is in step, its peers and authors",
 		Long: `Shows a node at a glance. A topic is "synced" only when everything that living authors
 have signed is here, as two links or the authors themselves tell: one relay's word is not
-enough. A link is "behind" when its peer lacks what authors have signed, and "stale" when no
-author of what it carries has signed anything lately; "silent" is a peer that never says what
-it has. WORD is how old an author's newest
-signed word is on how far it has written.`,
+enough. A link is "behind" when its peer lacks what authors have signed, "stale" when no author
+of what it carries has signed anything lately, and "silent" when its peer never says what it
+has; a peer that "sends only" takes nothing of what is written here. WORD is how old an
+author's newest signed word is on how far it has written.`,
 		Args: takes(0, 0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return a.attach(cmd.Context(), func(api node.API) error {
@@ -175,6 +175,14 @@ func printPeers(o *output, peers []node.Peer) error {
 			if l.State != replica.LinkOK {
 				state = string(p.State) + ", " + string(l.State)
 				why = append(why, o.line(l.Topic+": "+string(l.State)+": "+brief(l.Reason)))
+			}
+		}
+		if len(p.Sessions) > 0 { // one session has all topics
+			switch l := p.Sessions[0]; {
+			case l.PeerSendOnly:
+				state += ", sends only"
+			case l.PeerReceiveOnly:
+				state += ", receives only"
 			}
 		}
 		rows = append(rows, []string{id, o.line(address), state, humanize.Bytes(p.BytesIn), humanize.Bytes(p.BytesOut),

@@ -259,8 +259,8 @@ func (d *doctor) links(s *Status) {
 					"link to another peer as well, or ask the authors: "+d.command("up")+" --peer ADDR")
 			case replica.LinkSilent:
 				d.add(Notice, "link", fmt.Sprintf("peer %s is silent in topic %q: %s", p.Address, l.Topic, l.Reason),
-					"nothing tells a peer that only receives from one that withholds",
-					"unless it is meant to receive only, link to another peer as well: "+d.command("up")+" --peer ADDR")
+					"it withholds what it has, and what authors have signed",
+					"link to another peer as well: "+d.command("up")+" --peer ADDR")
 			default:
 				ok++
 			}

@@ -10,7 +10,8 @@ import (
 // FrameType is what a frame's body is. Numbers are never reused; zero is invalid.
 type FrameType uint8
 
-// The frame types. 9 to 31 are reserved.
+// The frame types. 9 to 31 are reserved; those from 128 on may be skipped, and 128 and
+// 129 are those of files, see FrameBase.
 const (
 	FrameHello  FrameType = 1
 	FrameDigest FrameType = 2
@@ -20,6 +21,7 @@ const (
 	FrameFork   FrameType = 6
 	FrameDone   FrameType = 7
 	FrameClose  FrameType = 8
+	FrameWay    FrameType = 130
 )
 
 func (t FrameType) String() string {
@@ -29,6 +31,8 @@ func (t FrameType) String() string {
 		return "Base"
 	case FrameMark:
 		return "Mark"
+	case FrameWay:
+		return "Way"
 	}
 	if t == 0 || int(t) >= len(names) {
 		return fmt.Sprintf("FrameType(%d)", uint8(t))

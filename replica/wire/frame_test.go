@@ -125,6 +125,8 @@ func TestNames(t *testing.T) {
 		wire.Kind(17).String():          "Kind(17)",
 		wire.FrameHello.String():        "Hello",
 		wire.FrameClose.String():        "Close",
+		wire.FrameWay.String():          "Way",
+		wire.FrameType(131).String():    "FrameType(131)",
 		wire.FrameType(0).String():      "FrameType(0)",
 		wire.FrameType(9).String():      "FrameType(9)",
 		wire.CloseDone.String():         "done",
@@ -139,6 +141,19 @@ func TestNames(t *testing.T) {
 	}
 	if wire.FrameType(127).Skippable() || !wire.FrameType(128).Skippable() {
 		t.Error("types from 128 on may be skipped, and no others")
+	}
+}
+
+func TestWay(t *testing.T) {
+	for _, w := range []wire.Way{wire.WaySends, wire.WayReceives} {
+		if got := wire.ParseWay(w.Append(nil)); got != w {
+			t.Errorf("way %d is read as %d", w, got)
+		}
+	}
+	for _, body := range [][]byte{nil, {0}, {3}, {255}, {1, 0}} {
+		if got := wire.ParseWay(body); got != 0 {
+			t.Errorf("%x is way %d", body, got)
+		}
 	}
 }
 

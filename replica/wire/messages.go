@@ -190,6 +190,30 @@ func ParseKey(body []byte) (keys.PublicKey, error) {
 	return k, nil
 }
 
+// Way says which way its sender's side of a conversation goes; both ways if it says nothing.
+//
+//	struct { uint8 way; } Way;
+//
+// It is a courtesy: the frame may be skipped, and so is a body that is not known.
+type Way uint8
+
+// The ways. Zero is invalid.
+const (
+	WaySends    Way = 1 // the sender takes nothing
+	WayReceives Way = 2 // the sender discloses nothing: its Done says nothing of what it has
+)
+
+// Append appends the encoding of w to b.
+func (w Way) Append(b []byte) []byte { return append(b, byte(w)) }
+
+// ParseWay reads the body of a Way frame. It returns 0 for one that is not known.
+func ParseWay(body []byte) Way {
+	if len(body) != 1 || body[0] < byte(WaySends) || body[0] > byte(WayReceives) {
+		return 0
+	}
+	return Way(body[0])
+}
+
 // CloseCode says why a conversation ends. Unknown codes are errors of the other side.
 type CloseCode uint16
 

@@ -219,7 +219,7 @@ func (p *packet) rank() int {
 	if p.fin {
 		return 99
 	}
-	for i, t := range []wire.FrameType{wire.FrameHello, wire.FrameKey, wire.FrameDigest, wire.FrameRun, wire.FrameFork, wire.FrameHead, wire.FrameDone, wire.FrameClose} {
+	for i, t := range []wire.FrameType{wire.FrameHello, wire.FrameWay, wire.FrameKey, wire.FrameDigest, wire.FrameRun, wire.FrameFork, wire.FrameHead, wire.FrameDone, wire.FrameClose} {
 		if p.frame.Type == t {
 			return i
 		}
