@@ -25,6 +25,7 @@ import (
 //	acknowledged   what LocalUpdate has returned is on the disk after every crash
 //	crash-safe     a node opens after every crash, and knows the proofs that it knew
 //	three verdicts what cannot be verified for now is not refused
+//	one way        a session that only sends asks for nothing, one that only receives tells nothing
 //	admitted       nothing of an author has its effect once the keystore has said no, and nothing else since
 //
 // In the end, when the faults are over:

@@ -3,6 +3,7 @@ package dst
 import (
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"time"
 
 	"github.com/hearsaynet/hearsay/keys"
@@ -54,6 +55,13 @@ func (l *link) hold(n, peer *node, side int) {
 	if peer.author != nil {
 		cfg.Peer = peer.author.id
 	}
+	way := l.plan.Way
+	if side == 1 {
+		way = l.plan.Back
+	}
+	cfg.SendOnly, cfg.ReceiveOnly, cfg.SendClock = way == Sends, way == Receives || way == Listens, way == Receives
+	cfg.Shuffle = rand.New(rand.NewPCG(w.plan.Seed, fateBits(w.plan.Seed, p.name, side))).Shuffle
+	n.keepsTo(way, e)
 	r, ctx := n.replica, n.ctx
 	w.tasks.Go(func() {
 		err := r.Sync(ctx, e, cfg)
@@ -120,7 +128,7 @@ func corrupt(b []byte, bit int) []byte {
 // carries reports whether the link is up now and both sides may say what they want.
 func (l *link) carries() bool {
 	now := time.Now()
-	return l.pipe != nil && !l.plan.Hostile && now.After(l.stall) && !l.pipe.isDown()
+	return l.pipe != nil && !l.plan.Hostile && !l.plan.narrow() && now.After(l.stall) && !l.pipe.isDown()
 }
 
 // other returns the node at the other side, nil if n is at neither.
@@ -139,6 +147,29 @@ func (n *node) watch(e *end) {
 	vol := n.vol
 	e.dead = vol.isDead
 	e.onSend = func(f wire.Frame) { n.sends(vol, f) }
+}
+
+// keepsTo checks that nothing leaves a node but what the way of its session allows.
+func (n *node) keepsTo(way Way, e *end) {
+	checks := e.onSend
+	e.onSend = func(f wire.Frame) {
+		checks(f)
+		if !way.allows(f) {
+			n.world.fail("one way", "node %d, which %s, has sent a %v%s", n.index, way, f.Type, n.world.describe(f))
+		}
+	}
+}
+
+func (way Way) allows(f wire.Frame) bool {
+	switch f.Type {
+	case wire.FrameRun, wire.FrameHead, wire.FrameFork, wire.FrameKey:
+		return way != Receives && way != Listens
+	case wire.FrameDigest:
+		d, err := wire.ParseDigest(f.Body)
+		told := err != nil || len(d.Refs) > 0
+		return !told && way == Listens || way == Receives || way == "" || way == Sends && !told && d.Unnamed == wire.UnnamedNotWanted
+	}
+	return true
 }
 
 // sends checks a frame that leaves a node: network.mu is held.

@@ -154,7 +154,7 @@ func (n *node) confirmed(v *volume) {
 // honestPeers names the peers that tell a restored node what it wrote.
 func (n *node) honestPeers() (names []string) {
 	for _, l := range n.world.links {
-		if peer := l.other(n); peer != nil && !l.plan.Hostile {
+		if peer := l.other(n); peer != nil && !l.plan.Hostile && !l.plan.narrow() {
 			names = append(names, fmt.Sprintf("node %d over link %d", peer.index, l.index))
 		}
 	}

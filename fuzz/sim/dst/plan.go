@@ -1,6 +1,7 @@
 package dst
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -31,9 +32,24 @@ type Node struct {
 type Link struct {
 	A, B int
 	// Hostile: who carries the frames drops, repeats, reorders and alters some. The links
-	// that are not join all nodes.
+	// that are not, and go both ways, join all nodes.
 	Hostile bool
+	// Way is how A holds its sessions, and Back how B does; "" is both ways.
+	Way, Back Way
 }
+
+// Way is how one side of a link holds its sessions.
+type Way string
+
+// The ways that are not both, as in replica.SyncConfig.
+const (
+	Sends    Way = "sends"    // SendOnly
+	Receives Way = "receives" // ReceiveOnly and SendClock
+	Listens  Way = "listens"  // ReceiveOnly
+)
+
+// narrow reports whether not all goes both ways.
+func (l Link) narrow() bool { return l.Way != "" || l.Back != "" }
 
 // Kind is what an Op does.
 type Kind string
@@ -116,7 +132,11 @@ func (p Plan) String() string {
 	}
 	for i, l := range p.Links {
 		if !p.Nodes[l.A].Gone && !p.Nodes[l.B].Gone {
-			fmt.Fprintf(&b, "  link %d: %d–%d, hostile %v\n", i, l.A, l.B, l.Hostile)
+			fmt.Fprintf(&b, "  link %d: %d–%d, hostile %v", i, l.A, l.B, l.Hostile)
+			if l.narrow() {
+				fmt.Fprintf(&b, ", %d %s, %d %s", l.A, cmp.Or(l.Way, "both"), l.B, cmp.Or(l.Back, "both"))
+			}
+			b.WriteByte('\n')
 		}
 	}
 	for i, o := range p.Ops {
@@ -159,7 +179,7 @@ func (p *Plan) joined() bool {
 	reached := map[int]bool{first: true}
 	for range p.Nodes {
 		for _, l := range p.Links {
-			if !l.Hostile && !p.Nodes[l.A].Gone && !p.Nodes[l.B].Gone && (reached[l.A] || reached[l.B]) {
+			if !l.Hostile && !l.narrow() && !p.Nodes[l.A].Gone && !p.Nodes[l.B].Gone && (reached[l.A] || reached[l.B]) {
 				reached[l.A], reached[l.B] = true, true
 			}
 		}
@@ -213,7 +233,19 @@ func NewPlan(seed uint64) Plan {
 		p.add(d, d.between(50, 120))
 	}
 	slices.SortStableFunc(p.Ops, func(a, b Op) int { return int(a.At - b.At) })
+	p.narrow(newDice(seed, 3)) // by itself, and last, so that plans are as they were without
 	return p
+}
+
+// narrow adds a link that does not go both ways.
+func (p *Plan) narrow(d dice) {
+	a, b := d.IntN(len(p.Nodes)), d.IntN(len(p.Nodes))
+	if a == b || !d.in(60) {
+		return
+	}
+	ways := []Way{Sends, Receives, Listens, ""}
+	l := Link{A: a, B: b, Hostile: d.in(30), Way: ways[d.IntN(3)], Back: ways[d.IntN(4)]}
+	p.Links = append(p.Links, l)
 }
 
 func (p *Plan) add(d dice, ops int) {
