@@ -9,6 +9,7 @@ import (
 	"github.com/hearsaynet/hearsay/replica"
 	"github.com/hearsaynet/hearsay/replica/model/events"
 	"github.com/hearsaynet/hearsay/replica/model/kv"
+	"github.com/hearsaynet/hearsay/replica/model/list"
 	"github.com/hearsaynet/hearsay/replica/node/models"
 	"github.com/hearsaynet/hearsay/replica/store"
 	"github.com/hearsaynet/hearsay/replica/wire"
@@ -129,6 +130,7 @@ var codes = map[string]error{
 	"no-key":           ErrNoKey,
 	"no-operation":     models.ErrUnknown,
 	"other-model":      models.ErrOtherModel,
+	"list-range":       list.ErrRange,
 	"no-topic":         ErrNoTopic,
 	"no-update":        ErrNoUpdate,
 	"relay":            ErrRelay,

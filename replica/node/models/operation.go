@@ -90,8 +90,8 @@ func read[M closer, Q, A any](k kind[M], verb string, f func(ctx context.Context
 	return add(k, verb, reads, one(f))
 }
 
-// list adds an operation with any number of answers.
-func list[M closer, Q, A any](k kind[M], verb string, f func(ctx context.Context, m M, q Q) iter.Seq2[A, error]) Operation[Q, A] {
+// each adds an operation with any number of answers.
+func each[M closer, Q, A any](k kind[M], verb string, f func(ctx context.Context, m M, q Q) iter.Seq2[A, error]) Operation[Q, A] {
 	return add(k, verb, reads, f)
 }
 
@@ -103,6 +103,24 @@ func write[M closer, Q, A any](k kind[M], verb string, f func(ctx context.Contex
 // follow adds an operation that answers until its context ends.
 func follow[M closer, Q, A any](k kind[M], verb string, f func(ctx context.Context, m M, q Q) iter.Seq2[A, error]) Operation[Q, A] {
 	return add(k, verb, follows, f)
+}
+
+// watched yields what watch tells from now on, as show has it.
+func watched[C, A any](ctx context.Context, watch func(context.Context) (<-chan C, error), show func(C) A) iter.Seq2[A, error] {
+	return func(yield func(A, error) bool) {
+		ctx, stop := context.WithCancel(ctx)
+		defer stop()
+		changes, err := watch(ctx)
+		if err != nil {
+			yield(*new(A), err)
+			return
+		}
+		for c := range changes {
+			if !yield(show(c), nil) {
+				return
+			}
+		}
+	}
 }
 
 func one[M closer, Q, A any](f func(ctx context.Context, m M, q Q) (A, error)) func(context.Context, M, Q) iter.Seq2[A, error] {

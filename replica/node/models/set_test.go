@@ -36,7 +36,7 @@ var (
 		}
 		return pair{key, string(e.Value)}, nil
 	})
-	mapAll = list(maps, "all", func(_ context.Context, m *kv.Map, _ struct{}) iter.Seq2[pair, error] {
+	mapAll = each(maps, "all", func(_ context.Context, m *kv.Map, _ struct{}) iter.Seq2[pair, error] {
 		return func(yield func(pair, error) bool) {
 			for k, e := range m.All() {
 				if !yield(pair{k, string(e.Value)}, nil) {

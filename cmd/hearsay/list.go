@@ -1,0 +1,161 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+
+	"github.com/spf13/cobra"
+
+	"github.com/hearsaynet/hearsay/replica/node/models"
+	"github.com/hearsaynet/hearsay/replica/wire"
+)
+
+func newListCmd(a *app) *cobra.Command {
+	n := newNoun(a, "list", "A list that many nodes write", `Reads and writes a list. Elements have indexes from 0; what several nodes insert at one
+place at once is all kept.`)
+	n.verbs(
+		verb{
+			use: "show [AT]", short: "Print the elements", most: 1,
+			long: "Prints the elements in order, one a line, or the one at index AT.",
+			do: func(ctx context.Context, c call, args []string) error {
+				line := func(o *output, e models.Element) error { return data(o, e.Data) }
+				if len(args) == 0 {
+					return show(ctx, c, models.ListShow, models.None{}, line)
+				}
+				at, err := index(args[0])
+				if err != nil {
+					return err
+				}
+				return show(ctx, c, models.ListGet, at, line)
+			},
+		},
+		verb{
+			use: "append VALUE|- …", short: "Put values at the end", least: 1, most: wire.MaxEntries, writes: true,
+			long:    "Puts VALUEs at the end, all or none; - is what standard input has.",
+			example: "  hearsay list append milk bread",
+			do: func(ctx context.Context, c call, args []string) error {
+				return c.insert(ctx, -1, args)
+			},
+		},
+		verb{
+			use: "insert AT VALUE|- …", short: "Put values before an element", least: 2, most: 1 + wire.MaxEntries, writes: true,
+			long:    "Puts VALUEs before the element at index AT, all or none; - is what standard input has.",
+			example: "  hearsay list insert 0 'first of all'",
+			do: func(ctx context.Context, c call, args []string) error {
+				at, err := index(args[0])
+				if err != nil {
+					return err
+				}
+				return c.insert(ctx, at, args[1:])
+			},
+		},
+		verb{
+			use: "set AT VALUE|-", short: "Give an element another value", least: 2, most: 2, writes: true,
+			long: "Gives the element at index AT another value; - is what standard input has.",
+			do: func(ctx context.Context, c call, args []string) error {
+				at, err := index(args[0])
+				if err != nil {
+					return err
+				}
+				values, err := c.changes(args[1:])
+				if err != nil {
+					return err
+				}
+				return change(ctx, c, models.ListSet, models.ListValues{At: at, Values: values})
+			},
+		},
+		verb{
+			use: "rm AT [N]", short: "Take elements out", least: 1, most: 2, writes: true,
+			long: "Takes N elements out, one unless given, the first at index AT.",
+			do: func(ctx context.Context, c call, args []string) error {
+				at, err := index(args[0])
+				count := 1
+				if err == nil && len(args) == 2 {
+					count, err = index(args[1])
+				}
+				if err != nil {
+					return err
+				}
+				return change(ctx, c, models.ListRemove, models.ListRange{At: at, N: count})
+			},
+		},
+		verb{
+			use: "move FROM TO", short: "Move an element", least: 2, most: 2, writes: true,
+			long: "Moves the element at index FROM to where it has index TO.",
+			do: func(ctx context.Context, c call, args []string) error {
+				from, err := index(args[0])
+				if err != nil {
+					return err
+				}
+				to, err := index(args[1])
+				if err != nil {
+					return err
+				}
+				return change(ctx, c, models.ListMoveTo, models.ListMove{From: from, To: to})
+			},
+		},
+		verb{
+			use: "watch", short: "Print changes as they happen",
+			long: `Prints one line for each change, until a signal: "insert AT VALUE", "rm AT VALUE",
+"set AT VALUE" or "move FROM TO VALUE", control characters escaped. What it told is
+taken back by further changes when an author's key is withdrawn.`,
+			do: func(ctx context.Context, c call, _ []string) error {
+				return watch(ctx, c, models.ListWatch, models.None{}, func(l models.ListChange) uint64 { return l.Lost }, printListChange)
+			},
+		},
+	)
+	return n.cmd
+}
+
+func (c call) insert(ctx context.Context, at int, args []string) error {
+	values, err := c.changes(args)
+	if err != nil {
+		return err
+	}
+	return change(ctx, c, models.ListInsert, models.ListValues{At: at, Values: values})
+}
+
+func printListChange(o *output, c models.ListChange) error {
+	value := func(e *models.Element) string { return escape(string(e.Bytes()), false) }
+	var err error
+	switch {
+	case c.Old == nil:
+		_, err = fmt.Fprintf(o, "insert %d %s\n", c.New.At, value(c.New))
+	case c.New == nil:
+		_, err = fmt.Fprintf(o, "rm %d %s\n", c.Old.At, value(c.Old))
+	case c.Old.At != c.New.At:
+		_, err = fmt.Fprintf(o, "move %d %d %s\n", c.Old.At, c.New.At, value(c.New))
+	default:
+		_, err = fmt.Fprintf(o, "set %d %s\n", c.New.At, value(c.New))
+	}
+	return err
+}
+
+// changes returns what args say, of which one may be - for standard input.
+func (a *app) changes(args []string) (values [][]byte, err error) {
+	for i, arg := range args {
+		value := []byte(arg)
+		if arg == "-" {
+			if value, err = a.readChange(); err != nil {
+				return nil, err
+			}
+			for _, again := range args[i+1:] {
+				if again == "-" {
+					return nil, usagef("standard input can be read once")
+				}
+			}
+		}
+		values = append(values, value)
+	}
+	return values, nil
+}
+
+// index reads an index, or a number of elements.
+func index(arg string) (int, error) {
+	n, err := strconv.Atoi(arg)
+	if err != nil || n < 0 {
+		return 0, usagef("%q is no index: want 0, 1, 2, …", arg)
+	}
+	return n, nil
+}

@@ -1,0 +1,126 @@
+package main
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"github.com/hearsaynet/hearsay/replica/node"
+	"github.com/hearsaynet/hearsay/replica/node/models"
+)
+
+// noun is the command of a data model, and what its verbs share.
+type noun struct {
+	*app
+	cmd     *cobra.Command
+	channel string
+}
+
+// newNoun begins the command of the model that is mounted on the channel of its name.
+func newNoun(a *app, name, short, long string) *noun {
+	n := &noun{app: a, cmd: &cobra.Command{Use: name, Short: short, Long: long}}
+	group(n.cmd)
+	n.cmd.PersistentFlags().StringVar(&n.channel, "channel", "", "of the model on channel `NAME` (default "+name+")")
+	return n
+}
+
+// verb is one thing that can be done with a model.
+type verb struct {
+	use, short, long, example string
+	least, most               int // arguments
+	writes                    bool
+	do                        func(ctx context.Context, c call, args []string) error
+}
+
+// call is one call of a verb.
+type call struct {
+	*noun
+	api  node.API
+	json bool
+}
+
+// verbs adds them.
+func (n *noun) verbs(all ...verb) {
+	for _, v := range all {
+		c := call{noun: n}
+		cmd := &cobra.Command{
+			Use: v.use, Short: v.short, Long: v.long, Example: v.example, Args: takes(v.least, v.most),
+			ValidArgsFunction: completeNothing,
+			RunE: func(cmd *cobra.Command, args []string) error {
+				return n.attach(cmd.Context(), func(api node.API) error {
+					c.api = api
+					return v.do(cmd.Context(), c, args)
+				})
+			},
+		}
+		if v.writes {
+			cmd.Annotations = map[string]string{annotationFreeArgs: ""}
+			writeFlags(n.app, cmd, &c.json)
+		} else {
+			cmd.Flags().BoolVar(&c.json, "json", false, "print JSON, a line for each")
+		}
+		n.cmd.AddCommand(cmd)
+	}
+}
+
+// change carries out an operation that writes. With --json its answer is printed.
+func change[Q, A any](ctx context.Context, c call, op models.Operation[Q, A], q Q) error {
+	ctx, cancel := c.durably(ctx, c.api)
+	defer cancel()
+	answer, err := op.One(ctx, c.api, c.channel, q)
+	if err != nil || !c.json {
+		return err
+	}
+	return c.printJSON(answer)
+}
+
+// show prints the answers of an operation, each as line does, or as JSON.
+func show[Q, A any](ctx context.Context, c call, op models.Operation[Q, A], q Q, line func(o *output, a A) error) error {
+	return c.print(func(o *output) error {
+		for a, err := range op.All(ctx, c.api, c.channel, q) {
+			if err == nil && c.json {
+				err = o.json(a)
+			} else if err == nil {
+				err = line(o, a)
+			}
+			if err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// watch prints the answers of an operation as they come, until a signal. lost returns
+// how many were missed where it is called.
+func watch[Q, A any](ctx context.Context, c call, op models.Operation[Q, A], q Q, lost func(A) uint64, line func(o *output, a A) error) error {
+	o := c.stdout()
+	for a, err := range op.All(ctx, c.api, c.channel, q) {
+		if ctx.Err() != nil {
+			return nil // the signal that ends it
+		}
+		switch {
+		case err != nil:
+		case c.json:
+			err = o.json(a)
+		case lost(a) > 0:
+			c.warn("%d changes were not seen: they came faster than they could be printed", lost(a))
+		default:
+			err = line(o, a)
+		}
+		if err == nil {
+			err = o.Flush()
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// data writes bytes as one line.
+func data(o *output, d models.Data) error {
+	_, err := fmt.Fprintln(o, o.line(string(d.Bytes())))
+	return err
+}
