@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strconv"
 
 	"github.com/spf13/cobra"
@@ -140,10 +141,8 @@ func (a *app) changes(args []string) (values [][]byte, err error) {
 			if value, err = a.readChange(); err != nil {
 				return nil, err
 			}
-			for _, again := range args[i+1:] {
-				if again == "-" {
-					return nil, usagef("standard input can be read once")
-				}
+			if slices.Contains(args[i+1:], "-") {
+				return nil, usagef("standard input can be read once")
 			}
 		}
 		values = append(values, value)
