@@ -37,7 +37,6 @@ func build(keyDir string) (*corpus, error) {
 	c.texts()
 	c.scuttlebutt()
 	c.changes()
-	c.textChanges()
 	c.sequenceChanges()
 	c.keyFiles(keyDir)
 	return c, c.err

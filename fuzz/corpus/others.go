@@ -161,6 +161,7 @@ func (c *corpus) changes() {
 	}
 	c.objectChanges()
 	c.eventChanges()
+	c.feedChanges()
 }
 
 // agents makes the bodies of an ssh-agent's answers.

@@ -48,6 +48,7 @@ func (l *Log) listen(ctx context.Context, pattern string, o Listen, handle func(
 	if err != nil {
 		return err
 	}
+	s.New = o.From == nil
 	if matches := s.Wants; !o.Echo {
 		s.Wants = func(e *entry) bool { return e.Author != l.self && (matches == nil || matches(e)) }
 	}
@@ -63,9 +64,10 @@ func (l *Log) listen(ctx context.Context, pattern string, o Listen, handle func(
 		defer cancel()
 		defer stop()
 		defer f.Leave()
-		living := func(e *entry) bool { return ctx.Err() == nil && handle(export(e)) }
-		if o.From == nil || f.Past(s, living) {
-			f.Coming(ctx, s, living)
+		for e := range f.All(ctx, s) {
+			if !handle(export(e)) {
+				return
+			}
 		}
 	})
 	return nil

@@ -13,8 +13,8 @@ import (
 
 	"github.com/hearsaynet/hearsay/keys"
 	"github.com/hearsaynet/hearsay/replica"
-	"github.com/hearsaynet/hearsay/replica/internal/wiretest"
 	"github.com/hearsaynet/hearsay/replica/model/events"
+	"github.com/hearsaynet/hearsay/replica/model/internal/livetest"
 )
 
 // ear records what a listener hears, in a synctest bubble.
@@ -48,7 +48,7 @@ func on(t *testing.T, l *events.Log, pattern string, o events.Listen) *ear {
 
 func TestOn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		self := update("s", 1, 1, nil).Author
+		self := livetest.Update("s", 1, 1, nil).Author
 		l, model := events.DetachedAt(self, time.Now, events.Config{})
 		defer l.Close()
 		apply(t, model, event("a", 1, 5, "a.b"), event("s", 1, 6, "a.b"))
@@ -92,7 +92,7 @@ func TestNamesAreData(t *testing.T) {
 		var want []string
 		for i, name := range names {
 			named := on(t, l, name, events.Listen{Echo: true})
-			apply(t, model, update("a", uint64(i+1), uint64(i+1), events.Change(name, "x")))
+			apply(t, model, livetest.Update("a", uint64(i+1), uint64(i+1), events.Change(name, "x")))
 			want = append(want, name+"=x")
 			if got := named.all(); got != name+"=x" && !strings.Contains(name, "*") {
 				t.Errorf("who listens for %q heard %q", name, got)
@@ -271,14 +271,13 @@ func TestFrom(t *testing.T) {
 // what came late.
 func TestResume(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		bob := wiretest.NewAuthor("bob")
-		a, b := newNode(t, "alice", bob), newNode(t, "bob")
+		a, b := newNode(t, "alice", "bob"), newNode(t, "bob")
 		b.publish(t, "x", "b1") // is late at alice's
 		time.Sleep(time.Second)
 		a.publish(t, "x", "a1", "a2")
 		handled := a.Clock()
-		b.admitted.Add(wiretest.NewAuthor("alice").Key())
-		join(t, a, b)
+		b.Admitted.Add(a.Author.Key())
+		livetest.Join(t, a.Node, b.Node)
 		synctest.Wait()
 		a.publish(t, "x", "a3")
 		heard := on(t, a.log, "x", events.Listen{Echo: true, From: &events.From{After: handled}})
@@ -291,10 +290,9 @@ func TestResume(t *testing.T) {
 // TestListenAcrossReplicas: what one publishes another hears, and no one its own.
 func TestListenAcrossReplicas(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		alice, bob := wiretest.NewAuthor("alice"), wiretest.NewAuthor("bob")
-		a, b := newNode(t, "alice", bob), newNode(t, "bob", alice)
+		a, b := newNode(t, "alice", "bob"), newNode(t, "bob", "alice")
 		ofA, ofB := on(t, a.log, "chat.**", events.Listen{}), on(t, b.log, "chat.**", events.Listen{})
-		join(t, a, b)
+		livetest.Join(t, a.Node, b.Node)
 		synctest.Wait()
 		a.publish(t, "chat.hall", "hello")
 		synctest.Wait()

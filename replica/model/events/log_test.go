@@ -1,58 +1,28 @@
 package events_test
 
 import (
-	"context"
 	"errors"
-	"net"
 	"strings"
-	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
 
-	"github.com/hearsaynet/hearsay/keys"
 	"github.com/hearsaynet/hearsay/replica"
-	"github.com/hearsaynet/hearsay/replica/internal/wiretest"
 	"github.com/hearsaynet/hearsay/replica/model/events"
-	"github.com/hearsaynet/hearsay/replica/store"
+	"github.com/hearsaynet/hearsay/replica/model/internal/livetest"
 )
-
-// signer is a test author as a sign.Signer.
-type signer struct{ *wiretest.Author }
-
-func (s signer) Public() keys.PublicKey { return s.Key() }
-
-func (s signer) Sign(_ context.Context, namespace string, msg []byte) ([]byte, error) {
-	return s.Author.Sign(namespace, msg), nil
-}
 
 // node is a replica with a log.
 type node struct {
-	*replica.Replica
-	log      *events.Log
-	admitted *keys.Memory
+	*livetest.Node
+	log *events.Log
 }
 
-// newNode is for a synctest bubble, where time begins in the year 2000.
-func newNode(t *testing.T, name string, admitted ...*wiretest.Author) *node {
+// newNode is for a synctest bubble.
+func newNode(t *testing.T, name string, admitted ...string) *node {
 	t.Helper()
-	n := &node{admitted: keys.NewMemory()}
-	for _, a := range admitted {
-		n.admitted.Add(a.Key())
-	}
-	var err error
-	n.Replica, err = replica.Open(t.Context(), replica.Config{
-		Topic: "t", Store: store.NewMemory(), Signer: signer{wiretest.NewAuthor(name)}, Keystore: n.admitted,
-		Now: func() time.Time { return time.Now().AddDate(100, 0, 0) },
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { n.Replica.Close() })
-	if n.log, err = events.Mount(n.Replica, "", events.Config{}); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(n.log.Close)
+	n := &node{Node: livetest.NewNode(t, name, admitted...)}
+	n.log = livetest.MustMount[*events.Log](t)(events.Mount(n.Replica, "", events.Config{}))
 	return n
 }
 
@@ -68,27 +38,16 @@ func (n *node) publish(t *testing.T, name string, data ...string) {
 	}
 }
 
-// join holds a session between two nodes until the test ends.
-func join(t *testing.T, a, b *node) {
-	left, right := net.Pipe()
-	ctx, cancel := context.WithCancel(context.Background())
-	var sessions sync.WaitGroup
-	sessions.Go(func() { a.Sync(ctx, left, replica.SyncConfig{}) })
-	sessions.Go(func() { b.Sync(ctx, right, replica.SyncConfig{}) })
-	t.Cleanup(func() { cancel(); sessions.Wait() })
-}
-
 func TestTwoReplicas(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		alice, bob := wiretest.NewAuthor("alice"), wiretest.NewAuthor("bob")
-		a, b := newNode(t, "alice", bob), newNode(t, "bob", alice)
+		a, b := newNode(t, "alice", "bob"), newNode(t, "bob", "alice")
 		a.publish(t, "x", "a1", "a2")
 		time.Sleep(time.Second)
 		b.publish(t, "x", "b1")
 		b.publish(t, "y", "b2")
 		followed := follow(t.Context(), b.log, "x")
 		synctest.Wait()
-		join(t, a, b)
+		livetest.Join(t, a.Node, b.Node)
 		synctest.Wait()
 		for who, l := range map[string]*events.Log{"alice": a.log, "bob": b.log} {
 			if got := data(replay(l, "")); got != "a1 a2 b1 b2" {
@@ -100,13 +59,13 @@ func TestTwoReplicas(t *testing.T) {
 			t.Errorf("bob followed %q", got)
 		}
 
-		b.admitted.Remove(alice.ID())
+		b.Admitted.Remove(a.Author.ID())
 		synctest.Wait()
 		if got := data(replay(b.log, "")); got != "b1 b2" {
 			t.Errorf("after alice was withdrawn bob replays %q", got)
 		}
 		b.publish(t, "x", "b3")
-		b.admitted.Add(alice.Key())
+		b.Admitted.Add(a.Author.Key())
 		synctest.Wait()
 		if got := data(replay(b.log, "x")); got != "a1 a2 b1 a3 b3" {
 			t.Errorf("after alice was admitted again bob replays %q", got)

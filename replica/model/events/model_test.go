@@ -2,8 +2,6 @@ package events_test
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"iter"
@@ -17,23 +15,13 @@ import (
 	"github.com/hearsaynet/hearsay/keys"
 	"github.com/hearsaynet/hearsay/replica"
 	"github.com/hearsaynet/hearsay/replica/model/events"
+	"github.com/hearsaynet/hearsay/replica/model/internal/livetest"
 	"github.com/hearsaynet/hearsay/replica/wire"
 )
 
-// update makes an update by hand.
-func update(author string, seq, time uint64, change []byte) replica.Update {
-	id := keys.NodeID{0x12, 0x20}
-	copy(id[2:], author)
-	h := sha256.New()
-	h.Write(id[:])
-	binary.Write(h, binary.BigEndian, []uint64{seq, time})
-	h.Write(change)
-	return replica.Update{Ref: wire.Ref{Author: id, Seq: seq, Hash: wire.Hash(h.Sum(nil))}, Time: time, Channel: "events", Change: change}
-}
-
-// event is update with the name and data of an event.
+// event makes the update of an event, whose data is author and seq.
 func event(author string, seq, time uint64, name string) replica.Update {
-	return update(author, seq, time, events.Change(name, fmt.Sprintf("%s%d", author, seq)))
+	return livetest.Update(author, seq, time, events.Change(name, fmt.Sprintf("%s%d", author, seq)))
 }
 
 func apply(t testing.TB, m replica.Model, us ...replica.Update) {
@@ -133,7 +121,7 @@ func TestHostileChanges(t *testing.T) {
 		"until 2^63":        []byte("\x02\x80\x00\x00\x00\x00\x00\x00\x00\x04name"),
 		"until cut short":   []byte("\x02\x00\x00\x00\x00\x00\x00\x01"),
 	} {
-		if changed, err := model.ApplyUpdate(update("a", 2, 2, change)); changed || !errors.Is(err, events.ErrMalformed) {
+		if changed, err := model.ApplyUpdate(livetest.Update("a", 2, 2, change)); changed || !errors.Is(err, events.ErrMalformed) {
 			t.Errorf("%s: got %v, %v; want an error that wraps ErrMalformed", name, changed, err)
 		}
 	}
@@ -374,7 +362,7 @@ func TestStateIsAFunctionOfTheSet(t *testing.T) {
 func TestDataBelongsToTheCaller(t *testing.T) {
 	l, model := events.Detached()
 	u := event("a", 1, 1, "x")
-	apply(t, model, u, update("a", 2, 2, events.Change("x", "")))
+	apply(t, model, u, livetest.Update("a", 2, 2, events.Change("x", "")))
 	clear(u.Change)
 	for e := range replay(l, "") {
 		if e.Data == nil {

@@ -12,8 +12,11 @@ import (
 // MaxPattern bytes.
 var ErrBadPattern = errors.New("bad pattern of event names")
 
+// wildcards are what makes a name a pattern.
+const wildcards = `*?[{\`
+
 // IsPattern reports whether s as a pattern may match other names than s.
-func IsPattern(s string) bool { return s == "" || strings.ContainsAny(s, `*?[{\`) }
+func IsPattern(s string) bool { return s == "" || strings.ContainsAny(s, wildcards) }
 
 // compile returns what tells whether a name matches a pattern; nil: every name does.
 func compile(pattern string) (func(name string) bool, error) {
@@ -30,7 +33,11 @@ func compile(pattern string) (func(name string) bool, error) {
 	if err != nil {
 		return nil, fmt.Errorf("events: %w: %q", ErrBadPattern, pattern)
 	}
-	return func(name string) bool { return name == pattern || matches(swap(name)) }, nil
+	// Most names differ before the first wildcard. A dot before it may be left out: a.** is a.
+	prefix := strings.TrimRight(pattern[:strings.IndexAny(pattern, wildcards)], ".")
+	return func(name string) bool {
+		return strings.HasPrefix(name, prefix) && (name == pattern || matches(swap(name)))
+	}, nil
 }
 
 // swap returns s with dots as slashes and slashes as dots.

@@ -18,6 +18,7 @@ func TestPatterns(t *testing.T) {
 		{"**.c", "c a.c a.b.c", "a.c.b cc"},
 		{"a.**.z", "a.z a.b.z a.b.c.z", "a z a.b"},
 		{"a**", "a ab", "a.b"},
+		{`a.\*.*`, "a.*.b", "a.b.c"},
 		{"a?c", "abc a/c aßc", "a.c ac abbc"},
 		{"a.[bc]", "a.b a.c a.[bc]", "a.d"},
 		{"{a,b.c}.d", "a.d b.c.d", "b.d c.d"},

@@ -7,13 +7,13 @@ import (
 	"time"
 
 	"github.com/hearsaynet/hearsay/replica"
-	"github.com/hearsaynet/hearsay/replica/internal/wiretest"
 	"github.com/hearsaynet/hearsay/replica/model/events"
+	"github.com/hearsaynet/hearsay/replica/model/internal/livetest"
 )
 
 // until is event with an end.
 func until(author string, seq, time, end uint64) replica.Update {
-	return update(author, seq, time, events.ChangeUntil("x", end, author+string(rune('0'+seq))))
+	return livetest.Update(author, seq, time, events.ChangeUntil("x", end, author+string(rune('0'+seq))))
 }
 
 func TestEnds(t *testing.T) {
@@ -110,9 +110,8 @@ func TestEndsAcrossRebuilds(t *testing.T) {
 
 func TestPublishFor(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		alice, bob := wiretest.NewAuthor("alice"), wiretest.NewAuthor("bob")
-		a, b := newNode(t, "alice", bob), newNode(t, "bob", alice)
-		join(t, a, b)
+		a, b := newNode(t, "alice", "bob"), newNode(t, "bob", "alice")
+		livetest.Join(t, a.Node, b.Node)
 		refs, err := a.log.PublishFor(t.Context(), "x", time.Minute, []byte("a1"), []byte("a2"))
 		if err != nil || len(refs) != 2 {
 			t.Fatalf("%d refs, %v", len(refs), err)

@@ -3,6 +3,7 @@ package timeline
 import (
 	"cmp"
 	"iter"
+	"slices"
 
 	"github.com/hearsaynet/hearsay/keys"
 	"github.com/hearsaynet/hearsay/replica"
@@ -83,6 +84,27 @@ func (s *entries[Value]) remove(e *Entry[Value]) {
 func (s *entries[Value]) since(time uint64) iter.Seq[*Entry[Value]] {
 	first, _ := s.byTime.Rank(&Entry[Value]{Time: time})
 	return s.byTime.From(first)
+}
+
+// backward returns the entries, the last first.
+func (s *entries[Value]) backward() iter.Seq[*Entry[Value]] {
+	return func(yield func(*Entry[Value]) bool) {
+		block := make([]*Entry[Value], 0, 256)
+		for end := s.size; end > 0; end -= len(block) {
+			first := max(0, end-cap(block))
+			block = block[:0]
+			for e := range s.byTime.From(first) {
+				if block = append(block, e); first+len(block) == end {
+					break
+				}
+			}
+			for _, e := range slices.Backward(block) {
+				if !yield(e) {
+					return
+				}
+			}
+		}
+	}
 }
 
 // of returns an author's entries from a seq on, and then those of others.

@@ -58,7 +58,9 @@ func (f *feed[Value]) rebuilt(gone, added []*Entry[Value]) {
 		return
 	}
 	for _, e := range gone {
-		f.back[e.Ref] = f.rebuilds
+		if !e.removed {
+			f.back[e.Ref] = f.rebuilds
+		}
 	}
 }
 

@@ -14,7 +14,8 @@ import (
 type Selection[Value any] struct {
 	After replica.Clock            // those behind it
 	Since uint64                   // those dated at or after it
-	Last  int                      // of those that are there, the last so many
+	Last  int                      // of those that are there, the last so many; 0: all
+	New   bool                     // of those that are there, none
 	Wants func(*Entry[Value]) bool // those that it says; nil: all
 }
 
@@ -30,6 +31,9 @@ func (l *Line[Value]) Entries(s Selection[Value]) iter.Seq[*Entry[Value]] {
 
 // each reports whether yield wants more.
 func (l *Line[Value]) each(of *entries[Value], s *Selection[Value], yield func(*Entry[Value]) bool) (more bool) {
+	if s.New {
+		return true
+	}
 	if s.Last > 0 {
 		for _, e := range slices.Backward(l.last(of, s)) {
 			if !l.ended(e) && !yield(e) {
@@ -48,9 +52,8 @@ func (l *Line[Value]) each(of *entries[Value], s *Selection[Value], yield func(*
 
 // last returns the last s.Last entries, the last first.
 func (l *Line[Value]) last(of *entries[Value], s *Selection[Value]) (last []*Entry[Value]) {
-	for i := of.size - 1; i >= 0 && len(last) < s.Last; i-- {
-		e := of.byTime.At(i)
-		if e.Time < s.Since {
+	for e := range of.backward() {
+		if len(last) == s.Last || e.Time < s.Since {
 			break
 		}
 		if s.takes(e) && !l.ended(e) {
@@ -121,17 +124,24 @@ func (f *Follower[Value]) Leave() {
 	f.line.feed.followers--
 }
 
-// Past yields what was there when f was made, once, and reports whether yield wants more.
-func (f *Follower[Value]) Past(s Selection[Value], yield func(*Entry[Value]) bool) (more bool) {
-	past := f.past
-	f.past = nil
-	return f.line.each(past, &s, yield)
+// All yields what was there when f was made, and then what has come since, as it comes,
+// until ctx ends or the line is closed. It can be called once.
+func (f *Follower[Value]) All(ctx context.Context, s Selection[Value]) iter.Seq[*Entry[Value]] {
+	return func(yield func(*Entry[Value]) bool) {
+		if f.was(ctx, &s, yield) {
+			f.coming(ctx, &s, yield)
+		}
+	}
 }
 
-// Coming yields what has come since f was made, as it comes, until ctx ends or the line
-// is closed.
-func (f *Follower[Value]) Coming(ctx context.Context, s Selection[Value], yield func(*Entry[Value]) bool) {
-	f.past = nil
+// was yields what was there, and reports whether yield wants more.
+func (f *Follower[Value]) was(ctx context.Context, s *Selection[Value], yield func(*Entry[Value]) bool) bool {
+	past := f.past
+	f.past = nil // is not held any longer than this takes
+	return f.line.each(past, s, func(e *Entry[Value]) bool { return ctx.Err() == nil && yield(e) })
+}
+
+func (f *Follower[Value]) coming(ctx context.Context, s *Selection[Value], yield func(*Entry[Value]) bool) {
 	for ctx.Err() == nil {
 		e, more := f.take()
 		switch {
@@ -172,15 +182,11 @@ func (f *Follower[Value]) take() (*Entry[Value], <-chan struct{}) {
 	return nil, l.feed.more
 }
 
-// Follow yields what is there when the iteration begins, and then what comes, until ctx
-// ends or the line is closed.
+// Follow is All of a follower that joins when the iteration begins.
 func (l *Line[Value]) Follow(ctx context.Context, s Selection[Value]) iter.Seq[*Entry[Value]] {
 	return func(yield func(*Entry[Value]) bool) {
 		f := l.Join()
 		defer f.Leave()
-		living := func(e *Entry[Value]) bool { return ctx.Err() == nil && yield(e) }
-		if f.Past(s, living) {
-			f.Coming(ctx, s, yield)
-		}
+		f.All(ctx, s)(yield)
 	}
 }

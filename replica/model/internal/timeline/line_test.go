@@ -150,13 +150,11 @@ func TestSlowFollowerAndRemoval(t *testing.T) {
 	add(t, l, a1, at("a", 2, 2))
 	l.Remove(a1.Author, 1)
 	l.Close()
-	var got []string
-	f.Coming(t.Context(), selection{}, func(e *entry) bool {
-		got = append(got, e.Value)
-		return true
-	})
-	if !slices.Equal(got, []string{"a2"}) {
+	if got := values(f.All(t.Context(), selection{})); got != "a2" {
 		t.Errorf("followed %q", got)
+	}
+	if got := values(l.Entries(selection{New: true})); got != "" {
+		t.Errorf("of what is there none is %q", got)
 	}
 }
 
