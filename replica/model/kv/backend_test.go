@@ -186,6 +186,9 @@ func TestBackend(t *testing.T) {
 		if got := told(changes); len(got) != 1 || got[0] != "short: v > - expired" || b.kv.Len() != 1 {
 			t.Errorf("%q is told, and there are %d keys", got, b.kv.Len())
 		}
+		if kept := s.all[0].all["short"]; kept.Value != "v" || kept.Expires == 0 {
+			t.Errorf("the backend has %+v of what has expired", kept)
+		}
 		if opened, open := s.count(); opened != 1 || open != 1 {
 			t.Errorf("%d backends were opened, %d are", opened, open)
 		}

@@ -20,6 +20,8 @@ func TestModel(t *testing.T) {
 	for name, cfg := range map[string]kv.Config{
 		"last writer wins": {WatchBuffer: 1},
 		"strict order":     {WatchBuffer: 1, Resolve: kv.StrictOrder},
+		"three keys":       {WatchBuffer: 1, MaxKeys: 3},
+		"backend":          {WatchBuffer: 1, Backend: func() (kv.Backend, error) { return &backend{}, nil }},
 	} {
 		t.Run(name, func(t *testing.T) {
 			modeltest.Run(t, modeltest.Kit{
