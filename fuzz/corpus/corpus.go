@@ -37,6 +37,7 @@ func build(keyDir string) (*corpus, error) {
 	c.texts()
 	c.scuttlebutt()
 	c.changes()
+	c.textChanges()
 	c.sequenceChanges()
 	c.keyFiles(keyDir)
 	return c, c.err

@@ -5,8 +5,7 @@
 // and how to draw a good change. [Run] draws histories of several authors from it, with
 // ties, wrong clocks and malformed changes among them, and checks as subtests:
 //
-//	Order       the same updates give the same state, in whatever order authors come, and
-//	            whenever parked updates do
+//	Order       the same updates give the same state, in whatever order they come
 //	Exclusion   without one author's updates the state is what the others' make, and shows
 //	            all that it showed of them
 //	Rebuild     Reset and a replay give the same state; readers of a replica.Rebuilder see

@@ -43,28 +43,41 @@ type history struct {
 func drawHistory(t *rapid.T, k Kit) *history {
 	h := &history{ends: make(map[keys.NodeID]wire.Ref), seen: make(map[keys.NodeID]int)}
 	judge := k.start(t)
-	for range rapid.SampledFrom([]int{1, 3, 8, 16, 24, maxHistory, 12, 20, 0}).Draw(t, "updates") {
-		a := drawAuthor(t, "author")
-		seen := h.seenBy(t, a.ID())
-		hostile := len(h.good) > 0 && rapid.IntRange(0, 9).Draw(t, "kind") == 9
-		var change []byte
-		if hostile {
-			change = drawDamaged(t, h.drawGood(t))
-		} else {
-			change = k.Change(t, seen, a.ID())
-		}
-		u := h.write(a, h.drawTime(t, seen), change)
-		_, err := judge.applyOne(t, u)
-		if !hostile {
-			h.honest = append(h.honest, u)
-		}
-		if err == nil {
-			h.good = append(h.good, u)
-		} else if !hostile {
-			t.Fatalf("Kit.Change drew a change that the model refuses: %v\nof %s\nafter\n%s", err, describe(u), h)
-		}
+	step := rapid.Custom(func(t *rapid.T) line { return h.drawUpdate(t, k, judge) })
+	const parts = 4 // of slices rapid draws the lengths so that most are short
+	for range parts {
+		rapid.SliceOfN(step, 0, maxHistory/parts).Draw(t, "updates")
 	}
 	return h
+}
+
+// line is an update as rapid prints it.
+type line string
+
+func (l line) GoString() string { return "\n  " + string(l) }
+
+// drawUpdate adds an update, of which judge says whether it is an error.
+func (h *history) drawUpdate(t *rapid.T, k Kit, judge *subject) line {
+	a := drawAuthor(t, "author")
+	seen := h.seenBy(t, a.ID())
+	hostile := len(h.good) > 0 && rapid.IntRange(0, 9).Draw(t, "kind") == 9
+	var change []byte
+	if hostile {
+		change = drawDamaged(t, h.drawGood(t))
+	} else {
+		change = k.Change(t, seen, a.ID())
+	}
+	u := h.write(a, h.drawTime(t, seen), change)
+	_, err := judge.applyOne(t, u)
+	if !hostile {
+		h.honest = append(h.honest, u)
+	}
+	if err == nil {
+		h.good = append(h.good, u)
+	} else if !hostile {
+		t.Fatalf("Kit.Change drew a change that the model refuses: %v\nof %s\nafter\n%s", err, describe(u), h)
+	}
+	return line(describe(u))
 }
 
 // drawAuthor draws one of the cast by its name.
@@ -137,41 +150,42 @@ func craft(change []byte) replica.Update { return next(mallory.Start(), began+1,
 // mallory writes what is hostile and has no place in a history.
 var mallory = wiretest.NewAuthor("modeltest mallory")
 
-// without returns the updates of all others than id.
-func without(us []replica.Update, id keys.NodeID) []replica.Update {
-	return slices.DeleteFunc(slices.Clone(us), func(u replica.Update) bool { return u.Author == id })
-}
-
-// interleave draws another order in which the updates may come: each author's in order,
-// but for some parked ones, which come late. Those of one drawn author are local.
+// interleave draws another order in which the updates may come. Any of them may be late,
+// also one that no replica would park. Those of one drawn author are local.
 func interleave(t *rapid.T, us []replica.Update) []replica.Update {
-	turns := make([]string, len(us))
-	for i, u := range us {
-		turns[i] = nameOf(u.Author)
-	}
+	mixed := slices.Clone(us)
 	self := drawAuthor(t, "self").ID()
-	left := byName(us)
-	mixed := make([]replica.Update, 0, len(us))
-	for _, name := range rapid.Permutation(turns).Draw(t, "order") {
-		u := left[name][0]
-		u.Local = u.Author == self
-		mixed, left[name] = append(mixed, u), left[name][1:]
+	for i := range mixed {
+		mixed[i].Local = mixed[i].Author == self
 	}
-	for range rapid.IntRange(0, len(mixed)/2).Draw(t, "late") {
-		from := rapid.IntRange(0, len(mixed)-1).Draw(t, "from")
-		to := rapid.IntRange(from, len(mixed)-1).Draw(t, "to")
+	if len(mixed) < 2 {
+		return mixed
+	}
+	move := rapid.Custom(func(t *rapid.T) line {
+		if rapid.Bool().Draw(t, "all of an author") {
+			id := drawAuthor(t, "author").ID()
+			mixed = append(without(mixed, id), of(mixed, id)...)
+			return line(nameOf(id) + " comes last")
+		}
+		from := rapid.IntRange(0, len(mixed)-2).Draw(t, "from")
+		to := rapid.IntRange(from+1, len(mixed)-1).Draw(t, "to")
 		u := mixed[from]
 		mixed = slices.Insert(slices.Delete(mixed, from, from+1), to, u)
+		return line(fmt.Sprintf("%s/%d comes as number %d", nameOf(u.Author), u.Seq, to+1))
+	})
+	for range 2 {
+		rapid.SliceOfN(move, 0, len(mixed)).Draw(t, "order")
 	}
 	return mixed
 }
 
-func byName(us []replica.Update) map[string][]replica.Update {
-	of := make(map[string][]replica.Update)
-	for _, u := range us {
-		of[nameOf(u.Author)] = append(of[nameOf(u.Author)], u)
-	}
-	return of
+// of returns the updates of one author, without those of all others.
+func of(us []replica.Update, id keys.NodeID) []replica.Update {
+	return slices.DeleteFunc(slices.Clone(us), func(u replica.Update) bool { return u.Author != id })
+}
+
+func without(us []replica.Update, id keys.NodeID) []replica.Update {
+	return slices.DeleteFunc(slices.Clone(us), func(u replica.Update) bool { return u.Author == id })
 }
 
 func (h *history) String() string { return list(h.updates) }

@@ -112,11 +112,6 @@ func join(t *rapid.T, a, b *node) {
 	t.Cleanup(func() { cancel(); sessions.Wait() })
 }
 
-// of returns the updates of one author.
-func of(us []replica.Update, id keys.NodeID) []replica.Update {
-	return slices.DeleteFunc(slices.Clone(us), func(u replica.Update) bool { return u.Author != id })
-}
-
 // sign has an author sign its updates in us as runs of drawn lengths.
 func sign(t *rapid.T, a *wiretest.Author, us []replica.Update) (runs []*wire.Run) {
 	us = of(us, a.ID())
@@ -281,20 +276,21 @@ func (k Kit) explained(t *rapid.T) {
 					prev = of(h.updates, a.ID())[i-1].Ref
 				}
 				n.take(t, a.Run(topic, prev, entries([]replica.Update{u})...))
-				want := replica.Parked
+				want, state := replica.Parked, replica.StateParked
 				if len(n.due([]replica.Update{u})) > 0 {
 					changed, err := judge.applyOne(t, u)
-					switch {
-					case err != nil:
-						want = replica.Ignored
+					want, state = replica.Superseded, replica.StateApplied
+					if err != nil {
+						want, state = replica.Ignored, replica.StateIgnored
 						ignored++
-					case changed:
+					} else if changed {
 						want = replica.Applied
-					default:
-						want = replica.Superseded
 					}
 				}
 				told(t, notices, u, want)
+				if x, err := n.Explain(t.Context(), u.Author, u.Seq); err != nil || x.State != state || x.Reason == "" {
+					t.Fatalf("the replica explains it as %v (%q), %v, want %v: %s", x.State, x.Reason, err, state, describe(u))
+				}
 			}
 		}
 		if got := n.Status().Counts.Ignored; got != ignored {

@@ -28,6 +28,7 @@ var floors = []struct {
 	{"replica/link", 5}, {"replica/model/…", 5},
 	{"replica/relay", 6}, {"replica/gossip", 6}, {"replica/scuttlebutt", 6}, {"replica/scuttlebutt/bench", 7},
 	{"replica/node", 7}, {"replica/node/bridge", 7}, {"replica/node/models", 6}, {"fuzz/…", 7}, {"fuzz/fuzztest", 1}, {"fuzz/session", 6},
+	{"docs/…", 6},   // what a page builds
 	{"fuzz/sim", 8}, // a command
 	{"cmd/hearsay", 8}, {"cmd/hearsay/…", 8},
 }

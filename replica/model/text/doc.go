@@ -1,0 +1,78 @@
+// Package text is a text that many authors write at once.
+//
+// A character is a Unicode code point; control characters are characters like any other,
+// and who shows the text on a terminal escapes them. A change is, in TLS presentation
+// language (RFC 8446 section 3), with integers of variable length (RFC 9000 section 16) in
+// their shortest form and vectors behind such a length, <V>:
+//
+//	struct {
+//	    uint8  op;                       // 1 edit
+//	    uint8  n;                        // other authors that are named below
+//	    NodeID others[n];                // in the order in which they are first named
+//	    Part   parts[];                  // one at least, to the end of the change
+//	} Change;                            // at most 64 KiB
+//
+//	struct {
+//	    uint8 kind;                      // 1 insert, 2 delete
+//	    select (kind) {
+//	        case insert:
+//	            uint8   anchors;         // 0 to 4
+//	            Char    anchor[anchors];
+//	            opaque  text<V>;         // UTF-8, a byte at least
+//	        case delete:
+//	            uint8   author;          // as in Char
+//	            varint  ranges;          // 1 at least
+//	            Range   range[ranges];   // in order; they do not touch
+//	    };
+//	} Part;
+//
+//	struct {
+//	    uint8  author;                   // 0 who writes this, i the i-th of the others
+//	    varint seq;                      // of the update that inserted the character
+//	    varint index;                    // among the characters of that update, below 65536
+//	} Char;
+//
+//	struct {
+//	    varint skip;                     // from the seq of the range before, or from 0
+//	    varint index;                    // of the first character
+//	    varint n;                        // characters, 1 at least
+//	} Range;
+//
+// Any other bytes are an error, and have no effect.
+//
+// # What an update does
+//
+// A character's rank is (time, author, seq) of its update and its index there. An insert's
+// text hangs on the first of its anchors that is there and ranks below the text, or on
+// the beginning of the text if none does; each further character of it hangs on the one
+// before. The text is what a walk from the beginning meets, which visits the characters that
+// hang on one from the highest rank down, each with all that hangs on it, right after it. A
+// delete takes what ranks below it out of what is shown; all that hangs on it stays.
+//
+// So the text is a function of the set of updates, in whatever order they come. What is not
+// there yet, inserts, anchors or what a delete names, is waited for. A cycle cannot be, as
+// a text ranks above what it hangs on; an author's clock gives all that it writes a higher
+// rank than what it sees. (Not if the clock was set back by more than replica.Config.MaxSkew
+// since: then an insert may hang on one of its further anchors, and a delete of what is
+// dated later has no effect.)
+//
+// The anchors are the character before the insert and, if that is another author's, the
+// nearest before it of further authors. So when an author is withdrawn or cut, what others
+// wrote into its text stays, behind what stood before it. Nobody can delete in advance what
+// another will write.
+//
+// What two authors type at the same place at once comes one behind the other, not mixed, as
+// long as each types forwards: the algorithm is RGA. An author that types backwards, each
+// character before the last, may get another's between.
+//
+// # Cost
+//
+// With n pieces of text (each up to 256 characters that were written one behind the other, by
+// one author, and not torn apart since), an update costs O(log n) for each insert and for
+// each piece that it deletes. A text moves at most 3 times, for O(log n) each, as its better
+// anchors arrive. Finding a place is O(log n).
+//
+// A character typed takes 10 bytes in a change and about 20 in memory, one in a block of text
+// one byte, or its UTF-8, in both; each piece takes about 180 bytes more. A deleted character keeps its
+// place and costs the same without its text: the text never forgets where something stood.
+package text

@@ -1,0 +1,67 @@
+package text
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync/atomic"
+	"unicode/utf8"
+
+	"github.com/hearsaynet/hearsay/replica/wire"
+)
+
+// ErrApplied is wrapped by the error of a Draft that is applied twice.
+var ErrApplied = errors.New("applied already")
+
+// Draft is the text as it was at one moment, to be edited elsewhere and applied later. It
+// takes the size of the text and about 150 bytes for each piece that was written in one go.
+type Draft struct {
+	text    *Text
+	base    string
+	shown   *sequence // what was shown, without its text
+	applied atomic.Bool
+}
+
+// Draft begins a draft.
+func (t *Text) Draft() *Draft {
+	d := &Draft{text: t}
+	t.read(func(s *sequence) { d.base, d.shown = s.text(), s.clone() })
+	return d
+}
+
+// String returns the text as it was.
+func (d *Draft) String() string { return d.base }
+
+// Apply writes what a diff finds different in a new version of the draft. All else keeps its
+// characters, so that what others have written since the draft began stays, as do positions.
+// For what it returns, see Text.Insert. It can be called once.
+func (d *Draft) Apply(ctx context.Context, version string) ([]wire.Ref, error) {
+	if !utf8.ValidString(version) {
+		return nil, fmt.Errorf("text: a version of %d bytes that is %w", len(version), ErrNotUTF8)
+	}
+	if d.applied.Swap(true) {
+		return nil, fmt.Errorf("text: the draft was %w", ErrApplied)
+	}
+	list := counted(diff(d.base, version), d.base)
+	return d.text.write(ctx, d.shown.pieces(d.text.model.self, list))
+}
+
+// Apply makes the text that is shown now a new version: Draft and its Apply in one. What is
+// shown and not in the version is deleted, also what the caller has not seen yet: who edits
+// for a while begins with Draft.
+func (t *Text) Apply(ctx context.Context, version string) ([]wire.Ref, error) {
+	return t.Draft().Apply(ctx, version)
+}
+
+// clone returns a sequence of what is shown, which knows places, but no text.
+func (s *sequence) clone() *sequence {
+	c := newSequence()
+	for x := range s.all {
+		if !x.deleted {
+			y := newSpan(x.key(), nil, int(x.n))
+			y.stretches = x.stretches // they are appended to, never changed
+			c.tree.putBefore(nil, y)
+		}
+	}
+	return c
+}

@@ -1,0 +1,28 @@
+package text
+
+const (
+	// MaxChange bounds a change, in bytes, so that one update holds readers up for about
+	// 10 ms at most. It is part of the encoding.
+	MaxChange = 64 << 10
+	// MaxAnchors bounds the characters that an insert names as its place: the one before
+	// it, and three to fall back on while that one's author is not there. It is part of the
+	// encoding.
+	MaxAnchors = 4
+	// DefaultWatchBuffer bounds the edits that wait for one slow watcher.
+	DefaultWatchBuffer = 1024
+
+	// maxOthers bounds the authors that a change names besides its own.
+	maxOthers = 255
+	// maxIndex bounds the characters of an update: each takes a byte of its change.
+	maxIndex = 1 << indexBits
+	// maxSeq bounds the seqs that a change names: they share 64 bits with an index.
+	maxSeq = 1<<(64-indexBits) - 1
+	// maxSpan bounds a span, in characters, and so what splitting one copies: 1 KiB of text
+	// and 4 KiB of places.
+	maxSpan = 256
+	// maxScan bounds the spans in which an insert's writer looks for anchors to fall back on.
+	maxScan = 64
+	// maxMoved bounds the text, in characters, that watchers are told when it moves: an
+	// author may make as much of it move as it likes with 40 bytes.
+	maxMoved = 4096
+)

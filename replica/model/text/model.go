@@ -1,0 +1,126 @@
+package text
+
+import (
+	"strings"
+	"unicode/utf8"
+
+	"github.com/hearsaynet/hearsay/keys"
+	"github.com/hearsaynet/hearsay/replica"
+	"github.com/hearsaynet/hearsay/replica/model/internal/twin"
+	"github.com/hearsaynet/hearsay/replica/model/internal/watch"
+)
+
+// model is the replica's side of a Text.
+type model struct {
+	self    keys.NodeID
+	state   *twin.Twin[sequence]
+	watches *watch.Hub[Edit, Edit]
+}
+
+func newModel(self keys.NodeID) *model {
+	return &model{
+		self:    self,
+		state:   twin.New(newSequence),
+		watches: watch.New(func(e Edit) Edit { return e }, func(n uint64) Edit { return Edit{Lost: n} }),
+	}
+}
+
+// ApplyUpdate implements replica.Model.
+func (m *model) ApplyUpdate(u replica.Update) (changed bool, err error) {
+	c, err := parseChange(u.Change)
+	if err != nil {
+		return false, err
+	}
+	for i := range c.authors() {
+		if c.other(i) == u.Author {
+			return false, malformed("author %d is its own", i+1)
+		}
+	}
+	s, seen := m.state.Fold()
+	var told *edits
+	if seen && m.watches.Watched() {
+		told = new(edits)
+	}
+	changed, version := s.fold(&u, &c, told)
+	if told != nil {
+		m.tell(told, Edit{Author: u.Author, Local: u.Author == m.self, Version: version})
+	}
+	return changed, nil
+}
+
+// fold applies an update while nobody reads.
+func (s *sequence) fold(u *replica.Update, c *change, told *edits) (changed bool, version uint64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.edits = told
+	changed = s.apply(u, c)
+	s.edits = nil
+	if changed {
+		s.version++
+	}
+	return changed, s.version
+}
+
+// tell tells the edits of one update, of which e says by whom it is.
+func (m *model) tell(told *edits, e Edit) {
+	m.watches.Together(func(tell func(Edit)) {
+		if told.lost > 0 {
+			tell(Edit{Lost: told.lost + uint64(len(told.list)), Version: e.Version})
+			return
+		}
+		for _, x := range told.list {
+			e.At, e.Deleted, e.Inserted = x.at, string(x.deleted), string(x.inserted)
+			tell(e)
+		}
+	})
+}
+
+// Reset implements replica.Model.
+func (m *model) Reset() { m.state.Reset() }
+
+// Rebuilt implements replica.Rebuilder: the watchers hear what is different.
+func (m *model) Rebuilt() {
+	m.watches.Together(func(tell func(Edit)) {
+		old, now := m.state.Now(), m.state.Next()
+		if now == nil {
+			return
+		}
+		// Only the methods of replica.Model write, and they come one at a time.
+		now.version += old.version + 1
+		var e Edit
+		if m.watches.Watched() {
+			e = difference(old.text(), now.text())
+		}
+		e.Version = now.version
+		m.state.Rebuilt()
+		if e.Deleted != "" || e.Inserted != "" {
+			tell(e)
+		}
+	})
+}
+
+// difference returns what makes one text of another: all between their common beginning
+// and end.
+func difference(old, now string) Edit {
+	same := 0
+	for same < min(len(old), len(now)) && old[same] == now[same] {
+		same++
+	}
+	for same > 0 && (!starts(old, same) || !starts(now, same)) {
+		same--
+	}
+	e := Edit{At: utf8.RuneCountInString(old[:same])}
+	old, now = old[same:], now[same:]
+	tail := 0
+	for tail < min(len(old), len(now)) && old[len(old)-1-tail] == now[len(now)-1-tail] {
+		tail++
+	}
+	for tail > 0 && (!starts(old, len(old)-tail) || !starts(now, len(now)-tail)) {
+		tail--
+	}
+	e.Deleted, e.Inserted = strings.Clone(old[:len(old)-tail]), strings.Clone(now[:len(now)-tail])
+	return e
+}
+
+// starts reports whether a character of s may begin at byte i.
+func starts(s string, i int) bool { return i == len(s) || utf8.RuneStart(s[i]) }

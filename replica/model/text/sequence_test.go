@@ -1,0 +1,268 @@
+package text
+
+import (
+	"cmp"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"testing"
+	"unicode/utf8"
+
+	"github.com/hearsaynet/hearsay/keys"
+	"github.com/hearsaynet/hearsay/replica"
+	"github.com/hearsaynet/hearsay/replica/model/internal/livetest"
+)
+
+// naive is what doc.go says of a set of updates, in so many words.
+func naive(us []replica.Update) string {
+	type char struct {
+		u        *replica.Update
+		index    int
+		r        rune
+		deleted  bool
+		children []*char
+		next     *char // of the same insert
+	}
+	less := func(a, b *char) bool {
+		return cmp.Or(cmp.Compare(a.u.Time, b.u.Time), a.u.Author.Compare(b.u.Author), cmp.Compare(a.u.Seq, b.u.Seq), cmp.Compare(a.index, b.index)) < 0
+	}
+	type insert struct {
+		first   *char
+		anchors []charID
+	}
+	chars := make(map[charID]*char)
+	var inserts []insert
+	type removal struct {
+		u      *replica.Update
+		author keys.NodeID
+		e      extent
+	}
+	var removals []removal
+	for i := range us {
+		u := &us[i]
+		c, err := parseChange(u.Change)
+		if err != nil {
+			panic(err)
+		}
+		id := func(k int) keys.NodeID {
+			if k == 0 {
+				return u.Author
+			}
+			return c.other(k - 1)
+		}
+		index := 0
+		for p := range c.parts {
+			if p.text == nil {
+				for e := range p.extents {
+					removals = append(removals, removal{u, id(p.author), e})
+				}
+				continue
+			}
+			in := insert{}
+			var last *char
+			for _, r := range string(p.text) {
+				x := &char{u: u, index: index, r: r}
+				if last == nil {
+					in.first = x
+				} else {
+					last.next = x
+				}
+				last = x
+				chars[charID{u.Author, placeOf(u.Seq, index)}] = x
+				index++
+			}
+			for _, a := range p.anchors[:p.n] {
+				in.anchors = append(in.anchors, charID{id(a.author), a.place})
+			}
+			inserts = append(inserts, in)
+		}
+	}
+	root := &char{deleted: true}
+	for _, in := range inserts {
+		parent := root
+		for _, a := range in.anchors {
+			if x := chars[a]; x != nil && less(x, in.first) {
+				parent = x
+				break
+			}
+		}
+		parent.children = append(parent.children, in.first)
+	}
+	for _, d := range removals {
+		for k := d.e.from; k < d.e.to; k++ {
+			x := chars[charID{d.author, placeOf(d.e.seq, k)}]
+			if x != nil && cmp.Or(cmp.Compare(x.u.Time, d.u.Time), x.u.Author.Compare(d.u.Author), cmp.Compare(x.u.Seq, d.u.Seq)) < 0 {
+				x.deleted = true
+			}
+		}
+	}
+	var b strings.Builder
+	stack := []*char{root}
+	for len(stack) > 0 {
+		x := stack[len(stack)-1]
+		stack = stack[:len(stack)-1]
+		if !x.deleted {
+			b.WriteRune(x.r)
+		}
+		if x.next != nil {
+			x.children = append(x.children, x.next)
+		}
+		slices.SortFunc(x.children, func(a, b *char) int {
+			if less(a, b) {
+				return -1
+			}
+			return 1
+		})
+		stack = append(stack, x.children...) // the highest is popped first
+	}
+	return b.String()
+}
+
+func testID(author string) keys.NodeID { return livetest.Update(author, 1, 1, nil).Author }
+
+// wild is a history that honours nothing but the encoding.
+func wild(rng *rand.Rand) []replica.Update {
+	authors := []string{"a", "b", "c"}
+	counts := make(map[string]uint64)
+	var us []replica.Update
+	texts := []string{"x", "yz", "ä€𝄞", "hello world", strings.Repeat("long", 70)}
+	for range 1 + rng.IntN(40) {
+		who := authors[rng.IntN(len(authors))]
+		counts[who]++
+		e := newEncoder(testID(who))
+		some := func() charID {
+			return charID{testID(authors[rng.IntN(len(authors))]), placeOf(1+uint64(rng.IntN(14)), rng.IntN(6))}
+		}
+		for range 1 + rng.IntN(3) {
+			if rng.IntN(4) == 0 {
+				var es []extent
+				for seq := range uint64(14) {
+					if rng.IntN(5) == 0 {
+						from := rng.IntN(5)
+						es = append(es, extent{seq + 1, from, from + 1 + rng.IntN(10)})
+					}
+				}
+				if es != nil {
+					e.delete(testID(authors[rng.IntN(len(authors))]), es)
+					continue
+				}
+			}
+			var anchors []charID
+			for range rng.IntN(MaxAnchors + 1) {
+				anchors = append(anchors, some())
+			}
+			e.insert(anchors, texts[rng.IntN(len(texts))])
+		}
+		us = append(us, livetest.Update(who, counts[who], uint64(rng.IntN(30)), e.change()))
+	}
+	return us
+}
+
+// fold applies updates and checks the sequence after each.
+func fold(t testing.TB, us []replica.Update, check bool) *sequence {
+	t.Helper()
+	s := newSequence()
+	for i := range us {
+		c, err := parseChange(us[i].Change)
+		if err != nil {
+			t.Fatal(err)
+		}
+		before := s.text()
+		s.edits = new(edits)
+		s.apply(&us[i], &c)
+		if !check {
+			continue
+		}
+		s.check(t)
+		if s.edits.lost == 0 {
+			if got := replay(before, s.edits.list); got != s.text() {
+				t.Fatalf("the edits %v\nmake %q\nof   %q\nbut the text is %q", s.edits.list, got, before, s.text())
+			}
+		}
+	}
+	return s
+}
+
+func replay(text string, list []edit) string {
+	rs := []rune(text)
+	for _, e := range list {
+		n := utf8.RuneCount(e.deleted)
+		if string(rs[e.at:e.at+n]) != string(e.deleted) {
+			return fmt.Sprintf("%q is not at %d of %q", e.deleted, e.at, string(rs))
+		}
+		rs = slices.Replace(rs, e.at, e.at+n, []rune(string(e.inserted))...)
+	}
+	return string(rs)
+}
+
+// check checks what must hold between the spans, the tree and the authors.
+func (s *sequence) check(t testing.TB) {
+	t.Helper()
+	spans, total, size := 0, 0, 0
+	for x := range s.all {
+		spans++
+		if x.rank() != total {
+			t.Fatalf("rank %d, want %d", x.rank(), total)
+		}
+		total += x.own()
+		size += len(x.text)
+		if got, ok := x.author.spans.Get(entry{first: x.first}); !ok || got.span != x {
+			t.Fatalf("a span is not found by its place")
+		}
+		if _, ok := x.author.live.Get(entry{first: x.first}); ok == x.deleted {
+			t.Fatalf("live: %v, deleted: %v", ok, x.deleted)
+		}
+		if x.n == 0 || x.n > maxSpan || !x.deleted && utf8.RuneCount(x.text) != int(x.n) || x.deleted && x.text != nil {
+			t.Fatalf("span of %d with %q, deleted %v", x.n, x.text, x.deleted)
+		}
+		for i := 1; i < int(x.n); i += 1 + int(x.n)/16 {
+			if !x.keyOf(i-1).less(x.keyOf(i)) || x.search(x.place(i)) != i {
+				t.Fatalf("characters %d and %d: %v, %v", i-1, i, x.keyOf(i-1), x.keyOf(i))
+			}
+		}
+		for _, c := range []*span{x.left, x.right} {
+			if c != nil && c.parent != x {
+				t.Fatal("a child has another parent")
+			}
+		}
+		shown, least := x.shown, x.least
+		if x.update(); shown != x.shown || least != x.least {
+			t.Fatalf("a span says %d, %v of its subtree; it is %d, %v", shown, least.key(), x.shown, x.least.key())
+		}
+	}
+	for _, a := range s.authors {
+		spans -= a.spans.Len()
+		if n := a.spans.Len(); n > 0 && a.spans.At(n-1).span != a.tail {
+			t.Fatal("another span is the last")
+		}
+		end := place(0)
+		for e := range a.spans.From(0) {
+			if e.first != e.span.first || e.first < end {
+				t.Fatalf("spans of %q overlap: %d after %d", a.id[2:3], e.first, end)
+			}
+			end = e.last() + 1
+		}
+	}
+	if spans != 0 || total != s.len() || size != s.size {
+		t.Fatalf("%d spans too many, %d characters of %d, %d bytes of %d", spans, total, s.len(), size, s.size)
+	}
+}
+
+// TestNaive: whatever is written, in whatever order it comes, the text is that of the
+// definition, and the edits tell all of it.
+func TestNaive(t *testing.T) {
+	seed := rand.Uint64()
+	t.Logf("seed %d", seed)
+	rng := rand.New(rand.NewPCG(seed, 0))
+	for i := range 100 {
+		us := wild(rng)
+		want := naive(us)
+		for range 3 {
+			if s := fold(t, us, true); s.text() != want {
+				t.Fatalf("history %d: got %q, want %q", i, s.text(), want)
+			}
+			rng.Shuffle(len(us), func(i, j int) { us[i], us[j] = us[j], us[i] })
+		}
+	}
+}

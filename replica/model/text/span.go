@@ -1,0 +1,147 @@
+package text
+
+import (
+	"math/rand/v2"
+	"slices"
+	"sort"
+	"unicode/utf8"
+)
+
+// span is characters of one author that stand one behind the other, in the order of their
+// places and of their keys, all shown or all deleted. It is a node of the tree of all spans.
+type span struct {
+	left, right, parent *span
+	least               *span // in the subtree, the span with the lowest key
+	shown               int   // characters that are not deleted, in the subtree
+	priority            uint32
+
+	n         uint16 // characters, 1 to maxSpan
+	deleted   bool
+	author    *author
+	first     place
+	time      uint64    // of the first character
+	text      []byte    // nil if deleted
+	stretches []stretch // nil if all characters are of one update
+}
+
+// stretch is the characters of one update in a span.
+type stretch struct {
+	time uint64
+	from place // the update's seq and, for an index, that of the first character in the span
+}
+
+func newSpan(k key, text []byte, n int) *span {
+	s := &span{priority: rand.Uint32(), n: uint16(n), author: k.author, first: k.place, time: k.time, text: slices.Clone(text)}
+	s.update()
+	return s
+}
+
+// alone is the single stretch of a span that lists none.
+func (s *span) alone() stretch { return stretch{s.time, placeOf(s.first.seq(), 0)} }
+
+// stretch returns the stretch of character i.
+func (s *span) stretch(i int) stretch {
+	if s.stretches == nil {
+		return s.alone()
+	}
+	return s.stretches[sort.Search(len(s.stretches), func(k int) bool { return s.stretches[k].from.index() > i })-1]
+}
+
+// place returns character i's place. Only the first stretch may begin within an update.
+func (s *span) place(i int) place {
+	st := s.stretch(i)
+	i -= st.from.index()
+	if st.from.seq() == s.first.seq() {
+		i += s.first.index()
+	}
+	return placeOf(st.from.seq(), i)
+}
+
+func (s *span) last() place { return s.place(int(s.n) - 1) }
+
+func (s *span) key() key { return key{s.time, s.author, s.first} }
+
+func (s *span) keyOf(i int) key { return key{s.stretch(i).time, s.author, s.place(i)} }
+
+// search returns the index of the first character whose place is p or behind it.
+func (s *span) search(p place) int {
+	return sort.Search(int(s.n), func(i int) bool { return s.place(i) >= p })
+}
+
+// own returns how many characters of the span itself are shown.
+func (s *span) own() int {
+	if s.deleted {
+		return 0
+	}
+	return int(s.n)
+}
+
+// offset returns where character i of text, which has n, begins, in bytes.
+func offset(text []byte, n, i int) int {
+	if n == len(text) {
+		return i
+	}
+	at := 0
+	for range i {
+		_, size := utf8.DecodeRune(text[at:])
+		at += size
+	}
+	return at
+}
+
+// slice returns the text of the characters from i up to, not including, k.
+func (s *span) slice(i, k int) []byte {
+	from := offset(s.text, int(s.n), i)
+	return s.text[from : from+offset(s.text[from:], int(s.n)-i, k-i)]
+}
+
+// follows reports whether a character may stand in the span behind its last: o is its key.
+func (s *span) follows(o key, n int) bool {
+	if o.author != s.author || int(s.n)+n > maxSpan {
+		return false
+	}
+	last := s.keyOf(int(s.n) - 1)
+	next := o.place == last.place+1
+	return (next || o.place.index() == 0 && o.place > last.place) && last.less(o) && s.author.before(o.place) == s
+}
+
+// join appends characters of one update, whose first has key k.
+func (s *span) join(k key, text []byte, n int) {
+	if k.place != s.last()+1 {
+		if s.stretches == nil {
+			s.stretches = []stretch{s.alone()}
+		}
+		s.stretches = append(s.stretches, stretch{k.time, placeOf(k.place.seq(), int(s.n))})
+	}
+	s.text = append(s.text, text...)
+	s.n += uint16(n)
+}
+
+// cut takes the characters from i on off a span, into one that is in no tree.
+func (s *span) cut(i int) *span {
+	r := newSpan(s.keyOf(i), nil, int(s.n)-i)
+	if r.deleted = s.deleted; !s.deleted {
+		r.text, s.text = slices.Clone(s.slice(i, int(s.n))), slices.Clone(s.slice(0, i))
+	}
+	if all := s.stretches; all != nil {
+		at := func(i int) int {
+			return sort.Search(len(all), func(k int) bool { return all[k].from.index() >= i })
+		}
+		if mine := all[at(i+1)-1:]; len(mine) > 1 {
+			r.stretches = slices.Clone(mine)
+			r.stretches[0] = r.alone()
+			for k := range mine[1:] {
+				r.stretches[k+1].from -= place(i)
+			}
+		}
+		if s.stretches = nil; at(i) > 1 {
+			s.stretches = slices.Clone(all[:at(i)])
+		}
+	}
+	s.n = uint16(i)
+	r.update()
+	return r
+}
+
+// kill deletes all characters.
+func (s *span) kill() { s.deleted, s.text = true, nil }
