@@ -34,7 +34,7 @@ type Subject struct {
 	State func() string
 	// Shown, if set, returns the updates of which readers see something. What is shown
 	// must then be shown as well when another author is withdrawn. Leave it nil where
-	// one author can uncover what hides another's update.
+	// one author can uncover what hides another's update. The hashes may be missing.
 	Shown func() []wire.Ref
 	// Close, if set, is called when the suite is done with the model.
 	Close func()

@@ -4,6 +4,7 @@ import (
 	"github.com/hearsaynet/hearsay/keys"
 	"github.com/hearsaynet/hearsay/replica"
 	"github.com/hearsaynet/hearsay/replica/model/internal/mount"
+	"github.com/hearsaynet/hearsay/replica/wire"
 )
 
 // Model is what a replica calls.
@@ -29,4 +30,16 @@ func (w Writer) Replace(at, n int, text string) []byte {
 		panic("it does not fit")
 	}
 	return e.change()
+}
+
+// Shown returns the updates of which a character is shown, without their hashes.
+func Shown(t *Text) (refs []wire.Ref) {
+	t.read(func(s *sequence) {
+		for x := range s.all {
+			for i := 0; i < int(x.n) && !x.deleted; i++ {
+				refs = append(refs, wire.Ref{Author: x.author.id, Seq: x.place(i).seq()})
+			}
+		}
+	})
+	return refs
 }
