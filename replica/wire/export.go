@@ -8,8 +8,8 @@ import (
 	"github.com/hearsaynet/hearsay/keys"
 )
 
-// ExportMagic starts an export file.
-const ExportMagic = "hearsay export\x01\n"
+// exportMagic starts an export file.
+const exportMagic = "hearsay export\x01\n"
 
 // ExportWriter writes verified statements as one file: the magic, a Hello that names
 // the topics, then Key, Run, Head and Fork frames, and a Done whose nonce is the number
@@ -35,7 +35,7 @@ func NewExportWriter(w io.Writer, agent string, topics ...string) (*ExportWriter
 	if _, err := ParseHello(body); err != nil {
 		return nil, err
 	}
-	if err := e.write([]byte(ExportMagic)); err != nil {
+	if err := e.write([]byte(exportMagic)); err != nil {
 		return nil, err
 	}
 	return e, e.frame(FrameHello, 0, body)
@@ -92,8 +92,18 @@ func (e *ExportWriter) add(t FrameType, topic string, id keys.NodeID, key keys.P
 	return e.frame(t, handle, body)
 }
 
-// Close writes the count. It does not close the underlying writer.
-func (e *ExportWriter) Close() error { return e.frame(FrameDone, 0, AppendDone(nil, e.count)) }
+// Close writes the count. It does not close the underlying writer, but flushes it if it
+// has a Flush method.
+func (e *ExportWriter) Close() error {
+	return e.flush(e.frame(FrameDone, 0, AppendDone(nil, e.count)))
+}
+
+func (e *ExportWriter) flush(err error) error {
+	if f, ok := e.w.(interface{ Flush() error }); ok && err == nil {
+		return f.Flush()
+	}
+	return err
+}
 
 // ExportReader reads what an ExportWriter wrote. Nothing that it returns is verified.
 type ExportReader struct {
@@ -104,11 +114,11 @@ type ExportReader struct {
 	count  uint64
 }
 
-// NewExportReader reads the start of the file.
-func NewExportReader(r io.Reader) (*ExportReader, error) {
-	start := make([]byte, len(ExportMagic))
-	if _, err := io.ReadFull(r, start); err != nil || string(start) != ExportMagic {
-		return nil, malformed("not a hearsay export (its first bytes are not %q)", ExportMagic)
+// ReadExportStart reads the magic and the Hello of an export file.
+func ReadExportStart(r io.Reader) (*Hello, error) {
+	start := make([]byte, len(exportMagic))
+	if _, err := io.ReadFull(r, start); err != nil || string(start) != exportMagic {
+		return nil, malformed("not a hearsay export (its first bytes are not %q)", exportMagic)
 	}
 	f, err := ReadFrame(r)
 	if err != nil {
@@ -117,11 +127,17 @@ func NewExportReader(r io.Reader) (*ExportReader, error) {
 	if f.Type != FrameHello || f.Handle != 0 {
 		return nil, malformed("export: %v frame where Hello is due", f.Type)
 	}
-	e := &ExportReader{r: r, topics: map[uint16]string{}, offer: map[keys.NodeID]keys.PublicKey{}}
-	if e.hello, err = ParseHello(f.Body); err != nil {
+	return ParseHello(f.Body)
+}
+
+// NewExportReader reads the start of the file.
+func NewExportReader(r io.Reader) (*ExportReader, error) {
+	hello, err := ReadExportStart(r)
+	if err != nil {
 		return nil, err
 	}
-	for _, t := range e.hello.Topics {
+	e := &ExportReader{r: r, hello: hello, topics: map[uint16]string{}, offer: map[keys.NodeID]keys.PublicKey{}}
+	for _, t := range hello.Topics {
 		e.topics[t.Handle] = t.Topic
 	}
 	return e, nil

@@ -87,17 +87,14 @@ func (m *Mark) Note(b []byte) {
 }
 
 // Mark writes a mark. What a file holds up to its last one is whole, also when the file
-// has no end because it is still being written, or its writer was stopped. A writer below
-// that has a Flush method, as bufio's, is flushed.
+// has no end because it is still being written, or its writer was stopped. If the
+// underlying writer has a Flush method, as bufio's, it is called.
 func (e *ExportWriter) Mark() error {
 	body := binary.BigEndian.AppendUint64(nil, e.mark.Offset)
 	body = binary.BigEndian.AppendUint32(body, e.mark.Sum)
 	err := e.frame(FrameMark, 0, body)
 	e.mark.Sum = 0
-	if f, ok := e.w.(interface{ Flush() error }); ok && err == nil {
-		err = f.Flush()
-	}
-	return err
+	return e.flush(err)
 }
 
 // ParseMark reads the body of a Mark frame.

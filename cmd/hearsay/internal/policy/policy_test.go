@@ -23,7 +23,7 @@ var floors = []struct {
 }{
 	{"keys", 1},
 	{"keys/…", 2}, {"keys/durable", 1}, {"keys/roster", 1}, {"sign", 2}, {"sign/…", 2}, {"replica/wire", 2},
-	{"keygen", 3}, {"verify", 3}, {"replica/store", 3}, {"replica/store/…", 3},
+	{"keygen", 3}, {"verify", 3}, {"replica/store", 3}, {"replica/store/…", 3}, {"replica/archive", 3},
 	{"replica", 4},
 	{"replica/link", 5}, {"replica/model/…", 5},
 	{"replica/relay", 6}, {"replica/gossip", 6}, {"replica/scuttlebutt", 6}, {"replica/scuttlebutt/bench", 7},
