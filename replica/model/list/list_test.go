@@ -1,6 +1,7 @@
 package list_test
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"slices"
@@ -184,6 +185,10 @@ func TestTwoReplicas(t *testing.T) {
 				t.Fatalf("alice has\n%sbob has\n%s", want, got)
 			}
 		}
+		must[any](t)(ours.Append(ctx, words("start")...))
+		var file bytes.Buffer
+		must[any](t)(a.Export(ctx, &file, replica.ExportConfig{}))
+		must[any](t)(b.Import(ctx, &file))
 		// At once, in the same nanosecond: all is kept, and what each wrote stays together.
 		for range 20 {
 			must[any](t)(ours.Append(ctx, words("a1 a2")...))
@@ -192,17 +197,17 @@ func TestTwoReplicas(t *testing.T) {
 		livetest.Join(t, a, b)
 		same()
 		ones, others := strings.TrimSpace(strings.Repeat("a1 a2 ", 20)), strings.TrimSpace(strings.Repeat("b ", 20))
-		if got := values(ours); got != ones+" "+others && got != others+" "+ones {
+		if got := values(ours); got != "start "+ones+" "+others && got != "start "+others+" "+ones {
 			t.Errorf("mixed: %q", got)
 		}
 		time.Sleep(time.Second)
-		must[any](t)(ours.Remove(ctx, 1, 38+20))
+		must[any](t)(ours.Remove(ctx, 2, 38+20))
 		same()
 		// Both move one element, and one sets it.
 		first := must[[]list.ElementID](t)(ours.Append(ctx, words("x y z")...))
 		same()
-		must[any](t)(ours.Move(ctx, 2, 0))
-		must[any](t)(theirs.Move(ctx, 2, 4))
+		must[any](t)(ours.Move(ctx, 3, 0))
+		must[any](t)(theirs.Move(ctx, 3, 4))
 		must[any](t)(theirs.SetElement(ctx, first[0], []byte("X")))
 		same()
 		if e, ok := ours.Find(first[0]); !ok || string(e.Value) != "X" || e.Ref.Author != b.Author.ID() {
