@@ -18,7 +18,8 @@
 //
 // What the other side cannot hold does not cross, and is logged: keys longer than
 // kv.MaxKey, keys and values that are not UTF-8, changes too long for an update, and npm
-// keys that begin with ".npm/".
+// keys that begin with ".npm/". The npm side knows no expiry: there a key is deleted when
+// its value has expired in the topic.
 //
 // # Events
 //
