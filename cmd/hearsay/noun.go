@@ -30,14 +30,16 @@ type verb struct {
 	use, short, long, example string
 	least, most               int // arguments
 	writes                    bool
+	flags                     func(cmd *cobra.Command) // adds the verb's own, if any
 	do                        func(ctx context.Context, c call, args []string) error
 }
 
 // call is one call of a verb.
 type call struct {
 	*noun
-	api  node.API
-	json bool
+	api   node.API
+	json  bool
+	flags func(name string) (set bool)
 }
 
 // verbs adds them.
@@ -49,7 +51,7 @@ func (n *noun) verbs(all ...verb) {
 			ValidArgsFunction: completeNothing,
 			RunE: func(cmd *cobra.Command, args []string) error {
 				return n.attach(cmd.Context(), func(api node.API) error {
-					c.api = api
+					c.api, c.flags = api, cmd.Flags().Changed
 					return v.do(cmd.Context(), c, args)
 				})
 			},
@@ -59,6 +61,9 @@ func (n *noun) verbs(all ...verb) {
 			writeFlags(n.app, cmd, &c.json)
 		} else {
 			cmd.Flags().BoolVar(&c.json, "json", false, "print JSON, a line for each")
+		}
+		if v.flags != nil {
+			v.flags(cmd)
 		}
 		n.cmd.AddCommand(cmd)
 	}

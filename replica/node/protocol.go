@@ -130,6 +130,7 @@ var codes = map[string]error{
 	"no-key":           ErrNoKey,
 	"no-operation":     models.ErrUnknown,
 	"other-model":      models.ErrOtherModel,
+	"nothing":          models.ErrNothing,
 	"list-range":       list.ErrRange,
 	"no-topic":         ErrNoTopic,
 	"no-update":        ErrNoUpdate,

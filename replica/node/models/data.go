@@ -38,7 +38,12 @@ type Origin struct {
 }
 
 func newOrigin(ref wire.Ref, ns uint64) Origin {
-	return Origin{ref.Author, ref.Seq, time.Unix(0, int64(ns)).UTC().Format("2006-01-02T15:04:05.000000000Z07:00")}
+	return Origin{ref.Author, ref.Seq, stamp(ns)}
+}
+
+// stamp writes a time, in ns since the Unix epoch.
+func stamp(ns uint64) string {
+	return time.Unix(0, int64(ns)).UTC().Format("2006-01-02T15:04:05.000000000Z07:00")
 }
 
 // None is the request of an operation that needs none.

@@ -14,6 +14,9 @@ import (
 // ErrUnknown is wrapped by the error of an operation that there is not.
 var ErrUnknown = errors.New("no such operation")
 
+// ErrNothing is wrapped by the errors of operations that read what is not there.
+var ErrNothing = errors.New("nothing there")
+
 // ErrOtherModel is wrapped by the error of an operation on a channel that has a model of
 // another kind.
 var ErrOtherModel = errors.New("the channel has another model")

@@ -1,0 +1,144 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/hearsaynet/hearsay/keys"
+	"github.com/hearsaynet/hearsay/replica/node"
+	"github.com/hearsaynet/hearsay/replica/node/models"
+)
+
+func newPeerkvCmd(a *app) *cobra.Command {
+	n := newNoun(a, "peerkv", "Keys that only their author writes", `Every node has keys and values of its own, which only it can write and all can read.`)
+	ttl := time.Duration(0)
+	n.verbs(
+		verb{
+			use: "set KEY VALUE|-", short: "Set a key of this node", least: 2, most: 2, writes: true,
+			long:    "Sets KEY of this node to VALUE; - is what standard input has. With --ttl it expires.",
+			example: "  hearsay peerkv set --ttl 1m load 0.7",
+			flags: func(cmd *cobra.Command) {
+				cmd.Flags().DurationVar(&ttl, "ttl", 0, "take the value away after `TIME`, such as 90s or 24h")
+			},
+			do: func(ctx context.Context, c call, args []string) error {
+				values, err := c.changes(args[1:])
+				if err != nil {
+					return err
+				}
+				q := models.PeerSet{Key: args[0], Value: values[0]}
+				if q.Expires, err = expiry(c.flags, ttl); err != nil {
+					return err
+				}
+				return change(ctx, c, models.PeerPut, q)
+			},
+		},
+		verb{
+			use: "del KEY", short: "Delete a key of this node", least: 1, most: 1, writes: true,
+			long: "Deletes KEY of this node. A key that is not there is no error.",
+			do: func(ctx context.Context, c call, args []string) error {
+				return change(ctx, c, models.PeerDelete, args[0])
+			},
+		},
+		verb{
+			use: "get KEY", short: "Print the value of a key of this node", least: 1, most: 1,
+			long: "Prints the value of KEY of this node. For others' keys there is hearsay remote.",
+			do: func(ctx context.Context, c call, args []string) error {
+				return show(ctx, c, models.PeerGet, models.PeerKey{Key: args[0]}, printPeerValue)
+			},
+		},
+		verb{
+			use: "show [AUTHOR]", short: "Print keys and values", most: 1,
+			long: "Prints the keys and values of AUTHOR, or of all, one a line: author, key and value with tabs between them.",
+			do: func(ctx context.Context, c call, args []string) error {
+				var q models.PeerKey
+				if len(args) == 1 {
+					var err error
+					if q.Author, err = author(ctx, c.api, args[0]); err != nil {
+						return err
+					}
+				}
+				return show(ctx, c, models.PeerShow, q, func(o *output, e models.PeerEntry) error {
+					_, err := fmt.Fprintf(o, "%v\t%s\t%s\n", e.Author, o.line(e.Key), o.line(string(e.Bytes())))
+					return err
+				})
+			},
+		},
+		verb{
+			use: "authors", short: "List who has keys",
+			long: "Prints the ids of the authors who have a key, one a line.",
+			do: func(ctx context.Context, c call, _ []string) error {
+				return show(ctx, c, models.PeerAuthors, models.None{}, func(o *output, id keys.NodeID) error {
+					_, err := fmt.Fprintln(o, id)
+					return err
+				})
+			},
+		},
+		verb{
+			use: "watch [AUTHOR [KEY]]", short: "Print changes as they happen", most: 2,
+			long: `Prints one line for each change, until a signal: "set AUTHOR KEY VALUE", "del AUTHOR KEY"
+or "expired AUTHOR KEY VALUE", control characters escaped. AUTHOR is an id or a pattern for
+ids, KEY a pattern for keys; '**' is all.`,
+			example: "  hearsay peerkv watch '**' 'load/*'",
+			do: func(ctx context.Context, c call, args []string) error {
+				q := models.PeerGlobs{Author: arg(args, 0), Key: arg(args, 1)}
+				return watch(ctx, c, models.PeerWatch, q, func(p models.PeerChange) uint64 { return p.Lost }, printPeerChange)
+			},
+		},
+	)
+	return n.cmd
+}
+
+func newRemoteCmd(a *app) *cobra.Command {
+	c := call{noun: &noun{app: a}}
+	cmd := &cobra.Command{
+		Use:   "remote AUTHOR KEY",
+		Short: "Print the value of another node's key",
+		Long: `Prints the value of KEY that AUTHOR has set with hearsay peerkv set. AUTHOR is an id, a
+fingerprint, or the end of an id as hearsay status shows it.`,
+		Args:              takes(2, 2),
+		ValidArgsFunction: completeNothing,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return a.attach(cmd.Context(), func(api node.API) error {
+				id, err := author(cmd.Context(), api, args[0])
+				if err != nil {
+					return err
+				}
+				c.api = api
+				return show(cmd.Context(), c, models.PeerGet, models.PeerKey{Author: id, Key: args[1]}, printPeerValue)
+			})
+		},
+	}
+	cmd.Flags().BoolVar(&c.json, "json", false, "print one JSON object")
+	cmd.Flags().StringVar(&c.channel, "channel", "", "of the model on channel `NAME` (default peerkv)")
+	return cmd
+}
+
+func printPeerValue(o *output, e models.PeerEntry) error { return data(o, e.Data) }
+
+func printPeerChange(o *output, c models.PeerChange) error {
+	line := func(e *models.PeerEntry) string { return escape(string(e.Bytes()), false) }
+	var err error
+	switch {
+	case c.Expired:
+		_, err = fmt.Fprintf(o, "expired %v %s %s\n", c.Author, escape(c.Key, false), line(c.Old))
+	case c.New == nil:
+		_, err = fmt.Fprintf(o, "del %v %s\n", c.Author, escape(c.Key, false))
+	default:
+		_, err = fmt.Fprintf(o, "set %v %s %s\n", c.Author, escape(c.Key, false), line(c.New))
+	}
+	return err
+}
+
+// expiry returns when something ends, given its --ttl: zero if that is not set.
+func expiry(set func(name string) bool, ttl time.Duration) (time.Time, error) {
+	switch {
+	case !set("ttl"):
+		return time.Time{}, nil
+	case ttl <= 0:
+		return time.Time{}, usagef("--ttl %v: want a time above 0, such as 90s", ttl)
+	}
+	return time.Now().Add(ttl), nil
+}
