@@ -6,6 +6,7 @@ import "strings"
 func (c *corpus) objectChanges() {
 	c.valueChanges()
 	c.peerkvChanges()
+	c.objectWrites()
 }
 
 // valueChanges makes changes of replica/model/value.
@@ -31,5 +32,31 @@ func (c *corpus) peerkvChanges() {
 		"until-0": "\x03\x00\x01k" + strings.Repeat("\x00", 8), "until-2-63": "\x03\x00\x01k\x80" + strings.Repeat("\x00", 7), "until-cut-short": "\x03\x00\x01k1234567",
 	} {
 		c.bad("peerkv-change", name, []byte(b))
+	}
+}
+
+// objectWrites makes changes of replica/model/object.
+func (c *corpus) objectWrites() {
+	set := func(value string) string {
+		return "\x01\x00\x02\x01a" + string([]byte{byte(len(value) >> 16), byte(len(value) >> 8), byte(len(value))}) + value
+	}
+	remove := "\x02\x00\x05\x01a\x02\xc3\x9f\x00\x00\x00"
+	for name, b := range map[string]string{
+		"number": set("-1.50e+07"), "string": set(`"\"\\\b\f\n\r\t\u0000é😀"`), "object": set(`{"A":{},"a":{"b":[{"c":null}]}}`), "array": set(`[[],1,true,false]`),
+		"remove": remove, "root": "\x01\x00\x00\x00\x00\x02{}", "three": set("1") + remove + set(`{"x":[]}`), "64-names": "\x02\x00\x80" + strings.Repeat("\x01a", 64) + "\x00\x00\x00",
+		"deepest": set(strings.Repeat("[", 63) + strings.Repeat("]", 63)),
+	} {
+		c.good("object-change", name, []byte(b))
+	}
+	for name, b := range map[string]string{
+		"nothing": "", "operation-0": "\x00" + set("1")[1:], "operation-3": "\x03" + set("1")[1:], "path-cut-short": "\x01\x00\x09\x01a", "name-cut-short": "\x01\x00\x02\x09a\x00\x00\x011",
+		"empty-name": "\x01\x00\x01\x00\x00\x00\x011", "bad-utf-8": "\x01\x00\x02\x01\xff\x00\x00\x011", "65-names": "\x02\x00\x82" + strings.Repeat("\x01a", 65) + "\x00\x00\x00",
+		"long-path":       "\x02\x04\x05" + strings.Repeat("\x24"+strings.Repeat("a", 36), 28)[:1029] + "\x00\x00\x00",
+		"value-cut-short": "\x01\x00\x02\x01a\xff\xff\xff1", "no-value": set(""), "no-json": set("x"), "white-space": set("[1, 2]"), "names-out-of-order": set(`{"b":1,"a":2}`),
+		"name-twice": set(`{"a":1,"a":2}`), "escape-not-needed": set(`"\u0061"`), "capital-escape": set(`"\u001F"`), "surrogate": set(`"\ud83d\ude00"`), "bad-utf-8-inside": set("\"\xff\""),
+		"deep": set(strings.Repeat("[", 60000)), "leading-zero": set("01"), "two-values": set("1 2"), "remove-with-value": "\x02" + set("1")[1:], "root-no-object": "\x01\x00\x00\x00\x00\x011",
+		"a-byte-behind": set("1") + "\x01", "257-writes": strings.Repeat("\x02\x00\x00\x00\x00\x00", 257), "json": `{"a":1}`,
+	} {
+		c.bad("object-change", name, []byte(b))
 	}
 }

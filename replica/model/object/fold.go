@@ -4,13 +4,8 @@ package object
 type fold struct {
 	edit
 	stamp   *stamp
-	touched func(p *place, was *node) // told before something that stands at p is changed; may be nil
+	touched func(at *place, was *node) // told before what stands there is changed; may be nil
 	changed bool
-}
-
-// state is a document at one moment. Nothing in it changes once readers can reach it.
-type state struct {
-	root *node // its name is ""
 }
 
 // apply folds one write, as the package's documentation defines it.
@@ -35,7 +30,7 @@ func (f *fold) descend(n *node, at *place, names []string, w *write) {
 		}
 		return
 	}
-	if w.op == opSet && at.above != nil {
+	if w.op == opSet {
 		f.claim(n, at, "")
 	}
 	n.members = f.change(n.members, names[0], func(n *node) { f.descend(n, at.child(names[0]), names[1:], w) })
@@ -77,7 +72,9 @@ func (f *fold) claim(n *node, at *place, value string) {
 		return
 	}
 	f.changed = true
-	f.touch(n, at)
+	if n.claim == nil || !n.isObject() || value != "" {
+		f.touch(n, at)
+	}
 	n.claim, n.value = f.stamp, value
 }
 

@@ -116,10 +116,10 @@ func checkPairs(value []byte) error {
 		if i++; value[i] != 'u' {
 			continue
 		}
-		switch unit := hex(value[i+1 : i+5]); {
+		switch unit := codeUnit(value[i+1 : i+5]); {
 		case unit < 0xd800 || unit > 0xdfff:
 			i += 4
-		case unit < 0xdc00 && i+11 <= len(value) && value[i+5] == '\\' && value[i+6] == 'u' && hex(value[i+7:i+11])&0xfc00 == 0xdc00:
+		case unit < 0xdc00 && i+11 <= len(value) && value[i+5] == '\\' && value[i+6] == 'u' && codeUnit(value[i+7:i+11])&0xfc00 == 0xdc00:
 			i += 10
 		default:
 			return fmt.Errorf("%w: half a surrogate pair at byte %d", ErrBadValue, i-1)
@@ -128,7 +128,7 @@ func checkPairs(value []byte) error {
 	return nil
 }
 
-func hex(digits []byte) (n uint16) {
+func codeUnit(digits []byte) (n uint16) {
 	for _, c := range digits {
 		switch {
 		case c <= '9':

@@ -3,6 +3,7 @@ package object
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"unicode/utf8"
 )
@@ -84,13 +85,12 @@ type place struct {
 
 func (p *place) child(name string) *place { return &place{p, name} }
 
-// pointer returns the JSON Pointer of p.
-func (p *place) pointer() string {
-	var room [MaxDepth]string
-	i := len(room)
-	for ; p != nil && p.above != nil; p = p.above {
-		i--
-		room[i] = p.name
+// names returns the path of p.
+func (p *place) names() []string {
+	var names []string
+	for ; p.above != nil; p = p.above {
+		names = append(names, p.name)
 	}
-	return Path(room[i:]...)
+	slices.Reverse(names)
+	return names
 }

@@ -183,7 +183,7 @@ func escaped(b []byte) int {
 	if len(b) < 6 || b[2] != '0' || b[3] != '0' || b[4] > '1' || b[4] < '0' || strings.IndexByte(lowerHex, b[5]) < 0 {
 		return 0
 	}
-	if short[byte(hex(b[2:6]))] != 0 {
+	if short[byte(codeUnit(b[2:6]))] != 0 {
 		return 0
 	}
 	return 6
@@ -205,7 +205,7 @@ func unquote(raw []byte) string {
 		i++
 		switch c := raw[i]; c {
 		case 'u':
-			b = append(b, byte(hex(raw[i+1:i+5])))
+			b = append(b, byte(codeUnit(raw[i+1:i+5])))
 			i += 4
 		case 'b':
 			b = append(b, '\b')

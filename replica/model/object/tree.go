@@ -2,6 +2,7 @@ package object
 
 import (
 	"math/rand/v2"
+	"strings"
 
 	"github.com/hearsaynet/hearsay/keys"
 	"github.com/hearsaynet/hearsay/replica"
@@ -120,7 +121,7 @@ func (e edit) mutable(n *node) *node {
 // O(log n) expected, f apart.
 func (e edit) change(n *node, name string, f func(*node)) *node {
 	if n == nil {
-		n = &node{name: name, rank: rand.Uint32(), owner: uint64(e)}
+		n = &node{name: strings.Clone(name), rank: rand.Uint32(), owner: uint64(e)}
 		f(n)
 		return e.kept(n)
 	}
