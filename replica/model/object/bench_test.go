@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"runtime"
 	"slices"
-	"sync"
 	"testing"
 
 	"github.com/hearsaynet/hearsay/replica"
@@ -108,15 +107,9 @@ func BenchmarkApply(b *testing.B) {
 
 // memory is what one of n values takes, in bytes of live heap.
 func memory(b *testing.B, n int) float64 {
-	live := func() uint64 {
-		var s runtime.MemStats
-		runtime.GC()
-		runtime.ReadMemStats(&s)
-		return s.HeapAlloc
-	}
-	before := live()
+	before := livetest.LiveHeap()
 	o, _, _ := filled(b, n)
-	after := live()
+	after := livetest.LiveHeap()
 	runtime.KeepAlive(o)
 	return float64(after-before) / float64(n)
 }
@@ -132,33 +125,13 @@ func BenchmarkReadWhileWriting(b *testing.B) {
 	for i := range paths {
 		paths[i] = benchPath(i)
 	}
-	read := func(b *testing.B) {
-		i := 0
-		for b.Loop() {
-			if _, ok := o.Get(paths[i*7919%n]); !ok {
-				b.Fatal("gone")
-			}
-			i++
+	i := 0
+	livetest.AloneAndWriting(b, func() {
+		if _, ok := o.Get(paths[i*7919%n]); !ok {
+			b.Fatal("gone")
 		}
-	}
-	b.Run("alone", read)
-	b.Run("writing", func(b *testing.B) {
-		stop := make(chan struct{})
-		var writer sync.WaitGroup
-		writer.Go(func() {
-			for {
-				select {
-				case <-stop:
-					return
-				default:
-				}
-				model.ApplyUpdate(s.next())
-			}
-		})
-		read(b)
-		close(stop)
-		writer.Wait()
-	})
+		i++
+	}, func() { model.ApplyUpdate(s.next()) })
 }
 
 func BenchmarkSnapshot(b *testing.B) {

@@ -508,7 +508,7 @@ func TestConcurrentUse(t *testing.T) {
 		})
 	}
 	for i := range uint64(2000) {
-		value := []byte(fmt.Sprint(i))
+		value := fmt.Append(nil, i)
 		u := livetest.Update("a", i+1, i+1, object.Must(
 			object.Op{Path: fmt.Sprintf("/K/%d", i%100), Value: value}, object.Op{Path: fmt.Sprintf("/L/%d", i%100), Value: value}))
 		if i%500 == 499 {

@@ -3,7 +3,6 @@ package peerkv_test
 import (
 	"fmt"
 	"runtime"
-	"sync"
 	"testing"
 
 	"github.com/hearsaynet/hearsay/keys"
@@ -88,15 +87,9 @@ func BenchmarkApply(b *testing.B) {
 
 // memory is what one of n keys takes, in bytes of live heap.
 func memory(b *testing.B, n int) float64 {
-	live := func() uint64 {
-		var s runtime.MemStats
-		runtime.GC()
-		runtime.ReadMemStats(&s)
-		return s.HeapAlloc
-	}
-	before := live()
+	before := livetest.LiveHeap()
 	m, _, _ := filled(b, n)
-	after := live()
+	after := livetest.LiveHeap()
 	runtime.KeepAlive(m)
 	return float64(after-before) / float64(n)
 }
@@ -112,33 +105,13 @@ func BenchmarkReadWhileWriting(b *testing.B) {
 	for i := range names {
 		names[i] = benchKey(i)
 	}
-	read := func(b *testing.B) {
-		i := 0
-		for b.Loop() {
-			if _, ok := m.Remote(s.authors[i%benchAuthors], names[i*7919%len(names)]); !ok {
-				b.Fatal("gone")
-			}
-			i++
+	i := 0
+	livetest.AloneAndWriting(b, func() {
+		if _, ok := m.Remote(s.authors[i%benchAuthors], names[i*7919%len(names)]); !ok {
+			b.Fatal("gone")
 		}
-	}
-	b.Run("alone", read)
-	b.Run("writing", func(b *testing.B) {
-		stop := make(chan struct{})
-		var writer sync.WaitGroup
-		writer.Go(func() {
-			for {
-				select {
-				case <-stop:
-					return
-				default:
-				}
-				model.ApplyUpdate(s.next())
-			}
-		})
-		read(b)
-		close(stop)
-		writer.Wait()
-	})
+		i++
+	}, func() { model.ApplyUpdate(s.next()) })
 }
 
 func BenchmarkAll(b *testing.B) {

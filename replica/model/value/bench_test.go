@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/hearsaynet/hearsay/keys"
+	"github.com/hearsaynet/hearsay/replica/model/internal/livetest"
 	"github.com/hearsaynet/hearsay/replica/model/value"
 )
 
@@ -33,14 +34,8 @@ func BenchmarkApply(b *testing.B) {
 // memory is what a value takes, in bytes of live heap.
 func memory() float64 {
 	const n = 100 // histories that are full
-	live := func() uint64 {
-		var s runtime.MemStats
-		runtime.GC()
-		runtime.ReadMemStats(&s)
-		return s.HeapAlloc
-	}
 	var all [n]value.Model
-	before := live()
+	before := livetest.LiveHeap()
 	for i := range all {
 		_, all[i] = value.Detached(keys.NodeID{}, value.MaxHistory, 1)
 		for t := range uint64(value.MaxHistory) {
@@ -49,7 +44,7 @@ func memory() float64 {
 			all[i].ApplyUpdate(u)
 		}
 	}
-	after := live()
+	after := livetest.LiveHeap()
 	runtime.KeepAlive(all)
 	return float64(after-before) / (n * value.MaxHistory)
 }
