@@ -11,7 +11,8 @@
 //	Rebuild     Reset and a replay give the same state; readers of a replica.Rebuilder see
 //	            the state before until it is told that the rebuild is over
 //	Reports     an update that is said to have changed nothing, or to be an error, has
-//	Retention   no part of Update.Change is kept or written to
+//	Retention   no part of Update.Change is written to, or read behind ApplyUpdate
+//	Garbage     nor is it kept from the garbage collector
 //	Hostile     random, damaged, foreign and huge changes do not panic, take long, or leave
 //	            a trace behind an error
 //	Allocation  a hostile change costs memory in proportion to its bytes
@@ -24,6 +25,7 @@
 // The histories are drawn with [rapid], which prints how to see a failure again and
 // makes it small first. Its flag -rapid.checks sets how many are drawn: 100 of each by
 // default, a fifth of that where real replicas are made. 100 take about a second.
+// docs/your-own-model.md shows the suite in use.
 //
 // [rapid]: https://pkg.go.dev/pgregory.net/rapid
 package modeltest

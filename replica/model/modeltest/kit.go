@@ -15,7 +15,7 @@ import (
 
 // Kit is what the suite must know of a kind of model. New and Change are required.
 type Kit struct {
-	// New makes an empty model. It may be called from several goroutines.
+	// New makes an empty model.
 	New func() Subject
 	// Change draws a change that the model takes. self is who writes it; seen is what that
 	// author has seen so far, its own updates included, without those that are an error. The
@@ -70,6 +70,7 @@ var properties = []property{
 	{"Rebuild", 1, Kit.rebuild},
 	{"Reports", 1, Kit.reports},
 	{"Retention", 1, Kit.retention},
+	{"Garbage", garbageShare, Kit.garbage},
 	{"Hostile", 1, Kit.hostile},
 	{"Allocation", 1, Kit.allocation},
 	{"Readers", replicaShare, Kit.readers},

@@ -6,6 +6,8 @@ const (
 	// replicaShare is how many histories are drawn for one that real replicas get, which
 	// take a hundred times as long as a fold.
 	replicaShare = 5
+	// garbageShare is that for those behind which the garbage collector runs.
+	garbageShare = 10
 
 	// maxHistory bounds the updates of one history: defects of order show with few.
 	maxHistory = 32

@@ -2,7 +2,9 @@ package modeltest
 
 import (
 	"bytes"
+	"runtime"
 	"sync"
+	"weak"
 
 	"pgregory.net/rapid"
 
@@ -126,8 +128,7 @@ func (k Kit) reports(t *rapid.T) {
 	}
 }
 
-// retention: a change's bytes are a part of a run of up to 1 MiB, which is read only and
-// must not be kept from the garbage collector.
+// retention: a change's bytes are a part of a run of up to 1 MiB, which is read only.
 func (k Kit) retention(t *rapid.T) {
 	h := drawHistory(t, k)
 	want := k.fold(t, h.updates).State()
@@ -147,6 +148,33 @@ func (k Kit) retention(t *rapid.T) {
 		t.Fatalf("the state follows the bytes of Update.Change that were overwritten behind ApplyUpdate: copy what you keep.%s\nAll updates:\n%s",
 			differ(got, want), h)
 	}
+}
+
+// garbage: what nobody reads is not kept either.
+func (k Kit) garbage(t *rapid.T) {
+	h := drawHistory(t, k)
+	s := k.start(t)
+	runs := make([]weak.Pointer[byte], len(h.updates))
+	for i, u := range h.updates {
+		runs[i] = s.applyFromRun(t, u)
+	}
+	runtime.GC()
+	for i, run := range runs {
+		if run.Value() != nil {
+			t.Fatalf("the model keeps the bytes of Update.Change, and so a run of up to 1 MiB, from the garbage collector: copy what you keep, of %s\nAll updates:\n%s",
+				describe(h.updates[i]), h)
+		}
+	}
+	runtime.KeepAlive(s)
+}
+
+// applyFromRun applies an update whose change is in the middle of a run, which it returns.
+func (s *subject) applyFromRun(t tb, u replica.Update) weak.Pointer[byte] {
+	t.Helper()
+	run := make([]byte, 1<<10+len(u.Change))
+	u.Change = run[1<<9:][:copy(run[1<<9:], u.Change)]
+	s.applyOne(t, u)
+	return weak.Make(&run[0])
 }
 
 // readers: the state can be read at any time, and goes from empty to what it will be. The

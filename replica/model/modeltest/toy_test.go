@@ -29,6 +29,7 @@ type toy struct {
 	buffered  bool // next is what a rebuild has made so far
 	last      map[keys.NodeID]uint64
 	junk      int
+	kept      [][]byte
 }
 
 type record struct {
@@ -57,6 +58,8 @@ func (m *toy) ApplyUpdate(u replica.Update) (changed bool, err error) {
 		sink = make([]byte, 1<<24)
 	case m.is("takes long") && len(c) > 1<<10 && naps.Add(1) < 30:
 		time.Sleep(2 * modeltest.Slow)
+	case m.is("keeps what nobody reads"):
+		m.kept = append(m.kept, c)
 	case m.is("writes to the change") && len(c) > 0:
 		defer func() { c[0]++ }()
 	}
