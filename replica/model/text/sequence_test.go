@@ -121,12 +121,16 @@ func naive(us []replica.Update) string {
 
 func testID(author string) keys.NodeID { return livetest.Update(author, 1, 1, nil).Author }
 
-// wild is a history that honours nothing but the encoding.
-func wild(rng *rand.Rand) []replica.Update {
+// wild is a history that honours nothing but the encoding. A narrow one is of single
+// characters, of which many are deleted.
+func wild(rng *rand.Rand, narrow bool) []replica.Update {
 	authors := []string{"a", "b", "c"}
 	counts := make(map[string]uint64)
 	var us []replica.Update
 	texts := []string{"x", "yz", "ä€𝄞", "hello world", strings.Repeat("long", 70)}
+	if narrow {
+		authors, texts = authors[:2], []string{"a", "b", "c", "d", "e", "f", "g"}
+	}
 	for range 1 + rng.IntN(40) {
 		who := authors[rng.IntN(len(authors))]
 		counts[who]++
@@ -135,7 +139,7 @@ func wild(rng *rand.Rand) []replica.Update {
 			return charID{testID(authors[rng.IntN(len(authors))]), placeOf(1+uint64(rng.IntN(14)), rng.IntN(6))}
 		}
 		for range 1 + rng.IntN(3) {
-			if rng.IntN(4) == 0 {
+			if rng.IntN(4) == 0 || narrow && rng.IntN(3) == 0 {
 				var es []extent
 				for seq := range uint64(14) {
 					if rng.IntN(5) == 0 {
@@ -255,14 +259,68 @@ func TestNaive(t *testing.T) {
 	seed := rand.Uint64()
 	t.Logf("seed %d", seed)
 	rng := rand.New(rand.NewPCG(seed, 0))
-	for i := range 100 {
-		us := wild(rng)
+	for i := range 300 {
+		us := wild(rng, i%2 == 0)
 		want := naive(us)
 		for range 3 {
 			if s := fold(t, us, true); s.text() != want {
 				t.Fatalf("history %d: got %q, want %q", i, s.text(), want)
 			}
 			rng.Shuffle(len(us), func(i, j int) { us[i], us[j] = us[j], us[i] })
+		}
+	}
+}
+
+// TestFalling: of deleted text whose times fall, each piece keeps its rank.
+func TestFalling(t *testing.T) {
+	change := func(author string, f func(e *encoder)) []byte {
+		e := newEncoder(testID(author))
+		f(e)
+		return e.change()
+	}
+	behind := func(seq uint64) []charID { return []charID{{testID("a"), placeOf(seq, 0)}} }
+	us := []replica.Update{
+		livetest.Update("a", 1, 10, change("a", func(e *encoder) { e.insert(nil, "x") })),
+		livetest.Update("a", 2, 5, change("a", func(e *encoder) { e.insert(nil, "y") })),
+		livetest.Update("a", 3, 30, change("a", func(e *encoder) { e.delete(testID("a"), []extent{{1, 0, 1}, {2, 0, 1}}) })),
+		livetest.Update("b", 1, 7, change("b", func(e *encoder) { e.insert(nil, "z") })),
+		livetest.Update("b", 2, 20, change("b", func(e *encoder) { e.insert(behind(2), "v") })),
+	}
+	if got := fold(t, us, true).text(); got != "zv" || naive(us) != got {
+		t.Errorf("got %q, want %q", got, naive(us))
+	}
+}
+
+// TestAgain: an update that comes twice does nothing.
+func TestAgain(t *testing.T) {
+	e := newEncoder(testID("a"))
+	e.insert(nil, "once")
+	e.delete(testID("b"), []extent{{1, 0, 1}})
+	u := livetest.Update("a", 1, 1, e.change())
+	m := newModel(testID("a"))
+	for i := range 2 {
+		if changed, err := m.ApplyUpdate(u); changed != (i == 0) || err != nil {
+			t.Errorf("time %d: %v, %v", i+1, changed, err)
+		}
+	}
+	if got := m.state.Now().text(); got != "once" {
+		t.Errorf("got %q", got)
+	}
+}
+
+func TestDifference(t *testing.T) {
+	for _, tt := range []struct{ old, now, want string }{
+		{"", "", "0 - > -"},
+		{"same", "same", "4 - > -"},
+		{"aaa", "aa", "2 -a > -"},
+		{"ß", "ä", "0 -ß > -ä"},     // c3 9f, c3 a4
+		{"xéx", "xĩx", "1 -é > -ĩ"}, // c3 a9, c4 a9
+		{"𝄞𝄟", "𝄞", "1 -𝄟 > -"},     // the same but for the last byte
+		{"one two", "one ß two", "4 - > -ß "},
+	} {
+		e := difference(tt.old, tt.now)
+		if got := fmt.Sprintf("%d -%s > -%s", e.At, e.Deleted, e.Inserted); got != tt.want {
+			t.Errorf("%q to %q: got %s, want %s", tt.old, tt.now, got, tt.want)
 		}
 	}
 }

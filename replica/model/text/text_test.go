@@ -281,14 +281,41 @@ func TestDraft(t *testing.T) {
 	})
 }
 
+// TestDraftOfWithdrawn: what one version inserts in several places of another's text stays in
+// order without it.
+func TestDraftOfWithdrawn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a, b := livetest.NewNode(t, "alice", "bob"), livetest.NewNode(t, "bob", "alice")
+		ours, theirs := mount(t, a), mount(t, b)
+		livetest.Join(t, a, b)
+		ok(t)(ours.Insert(t.Context(), 0, "one\ntwo\nthree\n"))
+		synctest.Wait()
+		if refs := ok(t)(theirs.Apply(t.Context(), "one\n(1)\ntwo\n(2)\nthree\n(3)\n")); len(refs) != 1 {
+			t.Errorf("%d updates", len(refs))
+		}
+		b.Admitted.Remove(a.Author.ID())
+		time.Sleep(time.Second)
+		if got := theirs.String(); got != "(1)\n(2)\n(3)\n" {
+			t.Errorf("got %q", got)
+		}
+	})
+}
+
 // TestLong: what does not fit an update takes several.
 func TestLong(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n := livetest.NewNode(t, "alice")
 		txt := mount(t, n)
-		long := strings.Repeat("a long text, ß𝄞\n", 12_000)
-		if refs := ok(t)(txt.Insert(t.Context(), 0, long)); len(refs) != 4 || txt.String() != long {
-			t.Errorf("%d updates, %d bytes of %d", len(refs), len(txt.String()), len(long))
+		for shift := range 4 {
+			var b strings.Builder
+			b.WriteString(strings.Repeat("x", shift))
+			for i := 0; b.Len() < 200_000; i++ {
+				fmt.Fprint(&b, "𝄞𝄞", i)
+			}
+			before := txt.String()
+			if refs := ok(t)(txt.Insert(t.Context(), 0, b.String())); len(refs) != 4 || txt.String() != b.String()+before {
+				t.Errorf("%d updates, %d bytes of %d", len(refs), len(txt.String()), b.Len()+len(before))
+			}
 		}
 		// A delete of characters that were typed backwards, one by one, names each.
 		other := livetest.MustMount[*text.Text](t)(text.Mount(n.Replica, "other", text.Config{}))
