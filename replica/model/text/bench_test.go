@@ -4,12 +4,14 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
 
 	"github.com/hearsaynet/hearsay/replica"
 	"github.com/hearsaynet/hearsay/replica/model/internal/livetest"
+	"github.com/hearsaynet/hearsay/replica/model/text"
 )
 
 const benchChars = 100_000
@@ -136,6 +138,30 @@ func BenchmarkReadWhileWriting(b *testing.B) {
 			}
 			close(stop)
 			writing.Wait()
+		})
+	}
+}
+
+// BenchmarkVersion is Draft.Apply without a replica: a word in the middle of a text of 100 kB
+// is another, or 500 all over it.
+func BenchmarkVersion(b *testing.B) {
+	p := filled(b, benchChars)
+	old := []byte(p.String())
+	for _, words := range []int{1, 500} {
+		now := slices.Clone(old)
+		for i := range words {
+			copy(now[benchChars/(words+1)*(i+1):], "changed")
+		}
+		b.Run(fmt.Sprintf("words=%d", words), func(b *testing.B) {
+			b.ReportAllocs()
+			size := 0
+			for b.Loop() {
+				size = 0
+				for _, change := range (text.Writer{Text: p.Text}).Version(string(now)) {
+					size += len(change)
+				}
+			}
+			b.ReportMetric(float64(size), "wire-B/op")
 		})
 	}
 }

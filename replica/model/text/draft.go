@@ -42,8 +42,11 @@ func (d *Draft) Apply(ctx context.Context, version string) ([]wire.Ref, error) {
 	if d.applied.Swap(true) {
 		return nil, fmt.Errorf("text: the draft was %w", ErrApplied)
 	}
-	list := counted(diff(d.base, version), d.base)
-	return d.text.write(ctx, d.shown.pieces(d.text.model.self, list))
+	return d.text.write(ctx, d.pieces(version))
+}
+
+func (d *Draft) pieces(version string) []piece {
+	return d.shown.pieces(d.text.model.self, counted(diff(d.base, version), d.base))
 }
 
 // Apply makes the text that is shown now a new version: Draft and its Apply in one. What is

@@ -32,6 +32,17 @@ func (w Writer) Replace(at, n int, text string) []byte {
 	return e.change()
 }
 
+// Version returns what Text.Apply would write.
+func (w Writer) Version(version string) (changes [][]byte) {
+	d := w.Draft()
+	for pieces := d.pieces(version); pieces != nil; {
+		e := newEncoder(w.model.self)
+		pieces, _ = e.fill(pieces)
+		changes = append(changes, e.change())
+	}
+	return changes
+}
+
 // Shown returns the updates of which a character is shown, without their hashes.
 func Shown(t *Text) (refs []wire.Ref) {
 	t.read(func(s *sequence) {
