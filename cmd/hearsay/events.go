@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -15,35 +16,47 @@ import (
 )
 
 func newPubCmd(a *app) *cobra.Command {
-	asJSON := false
+	asJSON, ends := false, time.Duration(0)
 	cmd := &cobra.Command{
 		Use:   "pub NAME [DATA|-]",
 		Short: "Publish an event",
 		Long: `Appends an event to NAME. For -, or without DATA, each line of standard input is one. It
-returns when all are signed and durable. DATA that starts with - goes after --.`,
+returns when all are signed and durable. DATA that starts with - goes after --. With --for the
+event is told to nobody when that time has passed, by each node's own clock.`,
 		Example: `  hearsay pub door opened
+  hearsay pub --for 20s alarm 'front door'
   journalctl -f | hearsay pub journal`,
 		Args:              takes(1, 2),
 		Annotations:       map[string]string{annotationFreeArgs: ""},
 		ValidArgsFunction: completeNothing,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return a.attach(cmd.Context(), func(api node.API) error {
+				publish := api.Publish
+				if cmd.Flags().Changed("for") {
+					publish = func(ctx context.Context, name string, data ...[]byte) ([]wire.Ref, error) {
+						return api.PublishFor(ctx, name, ends, data...)
+					}
+				}
 				if len(args) == 1 || args[1] == "-" {
-					return a.pubLines(cmd.Context(), api, args[0], asJSON)
+					return a.pubLines(cmd.Context(), api, publish, args[0], asJSON)
 				}
 				ctx, cancel := a.durably(cmd.Context(), api)
 				defer cancel()
-				refs, err := api.Publish(ctx, args[0], []byte(args[1]))
+				refs, err := publish(ctx, args[0], []byte(args[1]))
 				return a.wrote(asJSON, err, refs...)
 			})
 		},
 	}
+	cmd.Flags().DurationVar(&ends, "for", 0, "tell it for `DURATION` only, such as 20s")
 	writeFlags(a, cmd, &asJSON)
 	return cmd
 }
 
+// publisher is node.API's Publish.
+type publisher func(ctx context.Context, name string, data ...[]byte) ([]wire.Ref, error)
+
 // pubLines publishes standard input line by line.
-func (a *app) pubLines(ctx context.Context, api node.API, name string, asJSON bool) error {
+func (a *app) pubLines(ctx context.Context, api node.API, publish publisher, name string, asJSON bool) error {
 	// Of an update, the name and what events add take the rest.
 	lines := newLineReader(a.in, max(0, replica.DefaultMaxChange-events.Overhead-len(name)))
 	published := 0
@@ -59,7 +72,7 @@ func (a *app) pubLines(ctx context.Context, api node.API, name string, asJSON bo
 		send: func(ctx context.Context, data [][]byte) ([]wire.Ref, error) {
 			ctx, cancel := a.durably(ctx, api)
 			defer cancel()
-			return api.Publish(ctx, name, data...)
+			return publish(ctx, name, data...)
 		},
 		done: func(data [][]byte, refs []wire.Ref) error {
 			published += len(data)

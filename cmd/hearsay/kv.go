@@ -15,22 +15,29 @@ import (
 )
 
 func newSetCmd(a *app) *cobra.Command {
-	asJSON := false
+	asJSON, until := false, expiryFlags{}
 	cmd := &cobra.Command{
 		Use:   "set KEY VALUE|-",
 		Short: "Set a key to a value",
 		Long: `Sets KEY to VALUE, or to the bytes of standard input, as they are, for -. It returns when
-the update is signed and durable. A VALUE that starts with - goes after --.`,
+the update is signed and durable. A VALUE that starts with - goes after --.
+
+With --ttl or --until every node takes the value out of sight at that time, by its own
+clock; no older value comes back.`,
 		Example: `  hearsay set greeting hello
+  hearsay set --ttl 10m door open
   hearsay set photo - < photo.jpg
   hearsay set -- offset -5`,
 		Args:              takes(2, 2),
 		Annotations:       map[string]string{annotationFreeArgs: ""},
 		ValidArgsFunction: completeNothing,
 		RunE: func(cmd *cobra.Command, args []string) error {
+			expires, err := until.time()
+			if err != nil {
+				return err
+			}
 			value := []byte(args[1])
 			if args[1] == "-" {
-				var err error
 				if value, err = a.readChange(); err != nil {
 					return err
 				}
@@ -38,11 +45,16 @@ the update is signed and durable. A VALUE that starts with - goes after --.`,
 			return a.attach(cmd.Context(), func(api node.API) error {
 				ctx, cancel := a.durably(cmd.Context(), api)
 				defer cancel()
-				ref, err := api.Set(ctx, args[0], value)
+				set := func() (wire.Ref, error) { return api.Set(ctx, args[0], value) }
+				if !expires.IsZero() {
+					set = func() (wire.Ref, error) { return api.SetUntil(ctx, args[0], value, expires) }
+				}
+				ref, err := set()
 				return a.wrote(asJSON, err, ref)
 			})
 		},
 	}
+	until.add(cmd)
 	writeFlags(a, cmd, &asJSON)
 	return cmd
 }
@@ -172,7 +184,7 @@ func newWatchCmd(a *app) *cobra.Command {
 		Use:   "watch [GLOB]",
 		Short: "Print changes as they happen",
 		Long: `Prints one line for each change of a key that matches GLOB, until a signal:
-"set KEY VALUE" or "del KEY", control characters escaped. * does not match a slash, ** does;
+"set KEY VALUE", "del KEY" or "expired KEY VALUE", control characters escaped. * does not match a slash, ** does;
 without GLOB every key is watched.`,
 		Example:           "  hearsay watch 'sensors/**' --json",
 		Args:              takes(0, 1),
@@ -206,6 +218,8 @@ func (a *app) printChange(o *output, c node.Change, asJSON bool) error {
 		err = o.json(newChangeRecord(c))
 	case c.Lost > 0:
 		a.warn("%d changes were not seen: they came faster than they could be printed", c.Lost)
+	case c.Expired:
+		_, err = fmt.Fprintf(o, "expired %s %s\n", escape(c.Key, false), escape(string(c.Old.Value), false))
 	case c.New == nil:
 		_, err = fmt.Fprintf(o, "del %s\n", escape(c.Key, false))
 	default:
@@ -226,11 +240,16 @@ type record struct {
 	Author keys.NodeID `json:"author"`
 	Seq    uint64      `json:"seq"`
 	Time   string      `json:"time"`
+	// Expires is from when on the value is not shown, if ever.
+	Expires string `json:"expires,omitempty"`
 }
 
 func newRecord(v node.Value) record {
 	r := record{Key: v.Key, Author: v.Author, Seq: v.Seq, Time: stamp(v.Time)}
 	r.Value, r.Base64 = jsonBytes(v.Value)
+	if !v.Expires.IsZero() {
+		r.Expires = stamp(v.Expires)
+	}
 	return r
 }
 
@@ -247,15 +266,16 @@ func jsonBytes(b []byte) (*string, []byte) {
 func stamp(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05.000000000Z07:00") }
 
 type changeRecord struct {
-	Key   string  `json:"key,omitempty"`
-	New   *record `json:"new,omitempty"`
-	Old   *record `json:"old,omitempty"`
-	Local bool    `json:"local"`
-	Lost  uint64  `json:"lost,omitempty"` // so many changes came too fast; nothing else is set
+	Key     string  `json:"key,omitempty"`
+	New     *record `json:"new,omitempty"`
+	Old     *record `json:"old,omitempty"`
+	Local   bool    `json:"local"`
+	Expired bool    `json:"expired,omitempty"` // Old has come to its time
+	Lost    uint64  `json:"lost,omitempty"`    // so many changes came too fast; nothing else is set
 }
 
 func newChangeRecord(c node.Change) changeRecord {
-	r := changeRecord{Key: c.Key, Local: c.Local, Lost: c.Lost}
+	r := changeRecord{Key: c.Key, Local: c.Local, Expired: c.Expired, Lost: c.Lost}
 	if c.New != nil {
 		v := newRecord(*c.New)
 		r.New = &v

@@ -37,9 +37,8 @@ type verb struct {
 // call is one call of a verb.
 type call struct {
 	*noun
-	api   node.API
-	json  bool
-	flags func(name string) (set bool)
+	api  node.API
+	json bool
 }
 
 // verbs adds them.
@@ -51,7 +50,7 @@ func (n *noun) verbs(all ...verb) {
 			ValidArgsFunction: completeNothing,
 			RunE: func(cmd *cobra.Command, args []string) error {
 				return n.attach(cmd.Context(), func(api node.API) error {
-					c.api, c.flags = api, cmd.Flags().Changed
+					c.api = api
 					return v.do(cmd.Context(), c, args)
 				})
 			},

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"time"
 
 	"github.com/spf13/cobra"
 
@@ -14,22 +13,20 @@ import (
 
 func newPeerkvCmd(a *app) *cobra.Command {
 	n := newNoun(a, "peerkv", "Keys that only their author writes", `Every node has keys and values of its own, which only it can write and all can read.`)
-	ttl := time.Duration(0)
+	until := expiryFlags{}
 	n.verbs(
 		verb{
 			use: "set KEY VALUE|-", short: "Set a key of this node", least: 2, most: 2, writes: true,
-			long:    "Sets KEY of this node to VALUE; - is what standard input has. With --ttl it expires.",
+			long:    "Sets KEY of this node to VALUE; - is what standard input has. With --ttl or --until it expires.",
 			example: "  hearsay peerkv set --ttl 1m load 0.7",
-			flags: func(cmd *cobra.Command) {
-				cmd.Flags().DurationVar(&ttl, "ttl", 0, "take the value away after `TIME`, such as 90s or 24h")
-			},
+			flags:   until.add,
 			do: func(ctx context.Context, c call, args []string) error {
 				values, err := c.changes(args[1:])
 				if err != nil {
 					return err
 				}
 				q := models.PeerSet{Key: args[0], Value: values[0]}
-				if q.Expires, err = expiry(c.flags, ttl); err != nil {
+				if q.Expires, err = until.time(); err != nil {
 					return err
 				}
 				return change(ctx, c, models.PeerPut, q)
@@ -130,15 +127,4 @@ func printPeerChange(o *output, c models.PeerChange) error {
 		_, err = fmt.Fprintf(o, "set %v %s %s\n", c.Author, escape(c.Key, false), line(c.New))
 	}
 	return err
-}
-
-// expiry returns when something ends, given its --ttl: zero if that is not set.
-func expiry(set func(name string) bool, ttl time.Duration) (time.Time, error) {
-	switch {
-	case !set("ttl"):
-		return time.Time{}, nil
-	case ttl <= 0:
-		return time.Time{}, usagef("--ttl %v: want a time above 0, such as 90s", ttl)
-	}
-	return time.Now().Add(ttl), nil
 }

@@ -19,6 +19,8 @@ type API interface {
 
 	// Set, Delete, Get, Keys, Dump and Watch are the key-value model of channel "kv".
 	Set(ctx context.Context, key string, value []byte) (wire.Ref, error)
+	// SetUntil is Set of a value that is not shown from a time on.
+	SetUntil(ctx context.Context, key string, value []byte, expires time.Time) (wire.Ref, error)
 	// SetMany sets up to 256 keys under one signature and one commit.
 	SetMany(ctx context.Context, pairs []Pair) ([]wire.Ref, error)
 	Delete(ctx context.Context, key string) (wire.Ref, error)
@@ -31,6 +33,8 @@ type API interface {
 
 	// Publish appends events of one name to channel "events", up to 256 under one signature.
 	Publish(ctx context.Context, name string, data ...[]byte) ([]wire.Ref, error)
+	// PublishFor is Publish of events that are told to nobody when d has passed.
+	PublishFor(ctx context.Context, name string, d time.Duration, data ...[]byte) ([]wire.Ref, error)
 	// Tail yields the events that match a pattern ("" for all) in their order, and with follow goes
 	// on until ctx ends.
 	Tail(ctx context.Context, pattern string, follow bool) iter.Seq2[Event, error]
@@ -67,6 +71,8 @@ type Value struct {
 	Seq    uint64      `json:"seq"`
 	Time   time.Time   `json:"time"`
 	Hash   wire.Hash   `json:"hash"`
+	// Expires is from when on the value is not shown; zero: never.
+	Expires time.Time `json:"expires,omitzero"`
 }
 
 // Change is one change of a key; Old and New are nil where there is no value.
@@ -75,6 +81,8 @@ type Change struct {
 	Old   *Value `json:"old,omitempty"`
 	New   *Value `json:"new,omitempty"`
 	Local bool   `json:"local"`
+	// Expired says that Old has come to its time.
+	Expired bool `json:"expired,omitempty"`
 	// Lost is, in a Change with nothing else in it, how many changes were missed here
 	// because the reader was too slow.
 	Lost uint64 `json:"lost,omitempty"`

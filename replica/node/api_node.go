@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"io"
 	"iter"
+	"time"
 
 	"github.com/hearsaynet/hearsay/keys"
 	"github.com/hearsaynet/hearsay/replica"
@@ -20,6 +21,15 @@ func (n *Node) Set(ctx context.Context, key string, value []byte) (wire.Ref, err
 		return wire.Ref{}, err
 	}
 	return t.Set(ctx, key, value)
+}
+
+// SetUntil implements API.
+func (n *Node) SetUntil(ctx context.Context, key string, value []byte, expires time.Time) (wire.Ref, error) {
+	t, err := n.topic("")
+	if err != nil {
+		return wire.Ref{}, err
+	}
+	return t.SetUntil(ctx, key, value, expires)
 }
 
 // SetMany implements API.
@@ -83,6 +93,15 @@ func (n *Node) Do(ctx context.Context, name, channel string, request json.RawMes
 		return failing[json.RawMessage](err)
 	}
 	return t.Do(ctx, name, channel, request)
+}
+
+// PublishFor implements API.
+func (n *Node) PublishFor(ctx context.Context, name string, d time.Duration, data ...[]byte) ([]wire.Ref, error) {
+	t, err := n.topic("")
+	if err != nil {
+		return nil, err
+	}
+	return t.PublishFor(ctx, name, d, data...)
 }
 
 // Tail implements API.

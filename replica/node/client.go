@@ -11,6 +11,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"time"
 
 	"github.com/hearsaynet/hearsay/keys"
 	"github.com/hearsaynet/hearsay/replica"
@@ -157,6 +158,11 @@ func (c *client) Set(ctx context.Context, key string, value []byte) (wire.Ref, e
 	return ask[wire.Ref](ctx, c, opSet, request{Key: key, Value: value})
 }
 
+// SetUntil implements API.
+func (c *client) SetUntil(ctx context.Context, key string, value []byte, expires time.Time) (wire.Ref, error) {
+	return ask[wire.Ref](ctx, c, opSet, request{Key: key, Value: value, Expires: expires})
+}
+
 // SetMany implements API.
 func (c *client) SetMany(ctx context.Context, pairs []Pair) ([]wire.Ref, error) {
 	return ask[[]wire.Ref](ctx, c, opSetMany, request{Pairs: pairs})
@@ -185,6 +191,11 @@ func (c *client) Watch(ctx context.Context, glob string) iter.Seq2[Change, error
 // Publish implements API.
 func (c *client) Publish(ctx context.Context, name string, data ...[]byte) ([]wire.Ref, error) {
 	return ask[[]wire.Ref](ctx, c, opPublish, request{Name: name, Data: data})
+}
+
+// PublishFor implements API.
+func (c *client) PublishFor(ctx context.Context, name string, d time.Duration, data ...[]byte) ([]wire.Ref, error) {
+	return ask[[]wire.Ref](ctx, c, opPublish, request{Name: name, Data: data, For: &d})
 }
 
 // Tail implements API.

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/hearsaynet/hearsay/keys"
 	"github.com/hearsaynet/hearsay/replica"
@@ -47,14 +48,17 @@ const (
 
 // request has what any operation may need.
 type request struct {
-	Key    string      `json:"key,omitempty"`
-	Value  []byte      `json:"value,omitempty"`
-	Pairs  []Pair      `json:"pairs,omitempty"`
-	Name   string      `json:"name,omitempty"`
-	Data   [][]byte    `json:"data,omitempty"`
-	Follow bool        `json:"follow,omitempty"`
-	Author keys.NodeID `json:"author,omitzero"`
-	Seq    uint64      `json:"seq,omitempty"`
+	Key   string `json:"key,omitempty"`
+	Value []byte `json:"value,omitempty"`
+	Pairs []Pair `json:"pairs,omitempty"`
+	// Expires is when what set sets expires, For how long what publish publishes is told.
+	Expires time.Time      `json:"expires,omitzero"`
+	For     *time.Duration `json:"for,omitempty"`
+	Name    string         `json:"name,omitempty"`
+	Data    [][]byte       `json:"data,omitempty"`
+	Follow  bool           `json:"follow,omitempty"`
+	Author  keys.NodeID    `json:"author,omitzero"`
+	Seq     uint64         `json:"seq,omitempty"`
 	// Channel and Request are of the operation Name of package models.
 	Channel string          `json:"channel,omitempty"`
 	Request json.RawMessage `json:"request,omitempty"`
@@ -143,6 +147,7 @@ var codes = map[string]error{
 	"too-large":        replica.ErrTooLarge,
 	"replica-closed":   replica.ErrClosed,
 	"bad-key":          kv.ErrBadKey,
+	"bad-expiry":       kv.ErrBadExpiry,
 	"bad-glob":         kv.ErrBadGlob,
 	"bad-name":         events.ErrBadName,
 	"bad-pattern":      events.ErrBadPattern,

@@ -78,13 +78,23 @@ type answerFunc func(ctx context.Context, t *topic, q *request) iter.Seq2[any, e
 
 // answers are the operations; opImport and opStatus have handlers of their own.
 var answers = map[string]answerFunc{
-	opSet: one(func(ctx context.Context, t *topic, q *request) (any, error) { return t.Set(ctx, q.Key, q.Value) }),
+	opSet: one(func(ctx context.Context, t *topic, q *request) (any, error) {
+		if !q.Expires.IsZero() {
+			return t.SetUntil(ctx, q.Key, q.Value, q.Expires)
+		}
+		return t.Set(ctx, q.Key, q.Value)
+	}),
 	opSetMany: one(func(ctx context.Context, t *topic, q *request) (any, error) {
 		return t.SetMany(ctx, q.Pairs)
 	}),
-	opDelete:  one(func(ctx context.Context, t *topic, q *request) (any, error) { return t.Delete(ctx, q.Key) }),
-	opGet:     one(func(ctx context.Context, t *topic, q *request) (any, error) { return t.Get(ctx, q.Key) }),
-	opPublish: one(func(ctx context.Context, t *topic, q *request) (any, error) { return t.Publish(ctx, q.Name, q.Data...) }),
+	opDelete: one(func(ctx context.Context, t *topic, q *request) (any, error) { return t.Delete(ctx, q.Key) }),
+	opGet:    one(func(ctx context.Context, t *topic, q *request) (any, error) { return t.Get(ctx, q.Key) }),
+	opPublish: one(func(ctx context.Context, t *topic, q *request) (any, error) {
+		if q.For != nil {
+			return t.PublishFor(ctx, q.Name, *q.For, q.Data...)
+		}
+		return t.Publish(ctx, q.Name, q.Data...)
+	}),
 	opExtract: one(func(ctx context.Context, t *topic, q *request) (any, error) { return t.Extract(ctx, q.Author, q.Seq) }),
 	opExplain: one(func(ctx context.Context, t *topic, q *request) (any, error) { return t.Explain(ctx, q.Author, q.Seq) }),
 	opDump:    func(ctx context.Context, t *topic, _ *request) iter.Seq2[any, error] { return anyOf(t.Dump(ctx)) },

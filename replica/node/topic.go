@@ -98,6 +98,14 @@ func (t *topic) Set(ctx context.Context, key string, value []byte) (wire.Ref, er
 	return ref, orClosed(err)
 }
 
+func (t *topic) SetUntil(ctx context.Context, key string, value []byte, expires time.Time) (wire.Ref, error) {
+	if err := t.writable(ctx); err != nil {
+		return wire.Ref{}, err
+	}
+	ref, err := t.kv.SetUntil(ctx, key, value, expires)
+	return ref, orClosed(err)
+}
+
 func (t *topic) SetMany(ctx context.Context, pairs []Pair) ([]wire.Ref, error) {
 	if err := t.writable(ctx); err != nil {
 		return nil, err
@@ -133,7 +141,11 @@ func value(e *kv.Entry) *Value {
 	if e == nil {
 		return nil
 	}
-	return &Value{Key: e.Key, Value: e.Value, Author: e.Author, Seq: e.Seq, Time: instant(e.Time), Hash: e.Hash}
+	v := &Value{Key: e.Key, Value: e.Value, Author: e.Author, Seq: e.Seq, Time: instant(e.Time), Hash: e.Hash}
+	if e.Expires != 0 {
+		v.Expires = instant(e.Expires)
+	}
+	return v
 }
 
 func instant(ns uint64) time.Time { return time.Unix(0, int64(ns)).UTC() }
@@ -169,7 +181,7 @@ func (t *topic) Watch(ctx context.Context, glob string) iter.Seq2[Change, error]
 	return func(yield func(Change, error) bool) {
 		defer stop()
 		for c := range changes {
-			if !yield(Change{Key: c.Key, Old: value(c.Old), New: value(c.New), Local: c.Local, Lost: c.Lost}, nil) {
+			if !yield(Change{Key: c.Key, Old: value(c.Old), New: value(c.New), Local: c.Local, Expired: c.Expired, Lost: c.Lost}, nil) {
 				return
 			}
 		}
@@ -218,6 +230,14 @@ func (t *topic) Publish(ctx context.Context, name string, data ...[]byte) ([]wir
 		return nil, err
 	}
 	refs, err := t.events.PublishMany(ctx, name, data...)
+	return refs, orClosed(err)
+}
+
+func (t *topic) PublishFor(ctx context.Context, name string, d time.Duration, data ...[]byte) ([]wire.Ref, error) {
+	if err := t.writable(ctx); err != nil {
+		return nil, err
+	}
+	refs, err := t.events.PublishFor(ctx, name, d, data...)
 	return refs, orClosed(err)
 }
 

@@ -1,0 +1,39 @@
+package main
+
+import (
+	"time"
+
+	"github.com/spf13/cobra"
+)
+
+// expiryFlags say when something expires.
+type expiryFlags struct {
+	ttl   time.Duration
+	until string
+	cmd   *cobra.Command
+}
+
+func (e *expiryFlags) add(cmd *cobra.Command) {
+	e.cmd = cmd
+	cmd.Flags().DurationVar(&e.ttl, "ttl", 0, "let the value expire after `DURATION`, such as 90s or 24h")
+	cmd.Flags().StringVar(&e.until, "until", "", "let the value expire at `TIME`, such as 2027-01-31T18:00:00Z")
+	cmd.MarkFlagsMutuallyExclusive("ttl", "until")
+}
+
+// time returns when it expires, zero for never.
+func (e *expiryFlags) time() (time.Time, error) {
+	switch {
+	case e.cmd.Flags().Changed("ttl"):
+		if e.ttl <= 0 {
+			return time.Time{}, usagef("--ttl %v: want a duration above 0, such as 90s", e.ttl)
+		}
+		return time.Now().Add(e.ttl), nil
+	case e.until != "":
+		at, err := time.Parse(time.RFC3339, e.until)
+		if err != nil {
+			return at, usagef("--until %q: want a date and time as in RFC 3339, such as 2027-01-31T18:00:00Z", e.until)
+		}
+		return at, nil
+	}
+	return time.Time{}, nil
+}
