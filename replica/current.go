@@ -123,7 +123,7 @@ func (l *lane) status() LinkStatus {
 	defer r.mu.Unlock()
 	x := LinkStatus{Peer: l.name(), Topic: r.cfg.Topic, State: LinkOK, Drained: l.drained,
 		SendOnly: s.scope.sendOnly, ReceiveOnly: s.scope.receiveOnly,
-		PeerSendOnly: s.way == wire.WaySends, PeerReceiveOnly: s.way == wire.WayReceives}
+		PeerSendOnly: s.way.Has(wire.WaySends), PeerReceiveOnly: s.way.Has(wire.WayReceives)}
 	if s.scope.sendOnly {
 		return x
 	}

@@ -12,6 +12,7 @@ import (
 	"github.com/hearsaynet/hearsay/replica/model/kv"
 	"github.com/hearsaynet/hearsay/replica/store"
 	"github.com/hearsaynet/hearsay/sign"
+	"github.com/hearsaynet/hearsay/verify"
 )
 
 func newKey() *sign.PrivateKey {
@@ -61,4 +62,28 @@ func Example() {
 	c := <-changes
 	fmt.Printf("%s = %s, signed by alice: %t\n", c.Key, c.New.Value, c.New.Author == alice.Public().ID())
 	// Output: apples = 3, signed by alice: true
+}
+
+// A master sends and takes nothing; a slave takes and discloses nothing. This slave ends the
+// session when it has what the master had.
+func ExampleReplica_Sync_oneWay() {
+	ctx := context.Background()
+	node := func() *replica.Replica {
+		r, err := replica.Open(ctx, replica.Config{Topic: "prices", Store: store.NewMemory(), Signer: newKey(), Verify: verify.AnyKey()})
+		if err != nil {
+			log.Fatal(err)
+		}
+		if _, err := r.LocalUpdate(ctx, "", []byte("apples 3")); err != nil {
+			log.Fatal(err)
+		}
+		return r
+	}
+	master, slave := node(), node()
+	one, two := net.Pipe()
+	go master.Sync(ctx, one, replica.SyncConfig{Name: "slave", SendOnly: true})
+	if err := slave.Sync(ctx, two, replica.SyncConfig{Name: "master", ReceiveOnly: true, SendClock: true, StopWhenDrained: true}); err != nil {
+		log.Fatal(err)
+	}
+	fmt.Printf("the master has updates of %d author, the slave of %d\n", len(master.Clock()), len(slave.Clock()))
+	// Output: the master has updates of 1 author, the slave of 2
 }

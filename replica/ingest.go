@@ -564,6 +564,6 @@ func (r *Replica) missing() (ids []keys.NodeID) {
 // askAll asks all peers for everything that is missing.
 func (r *Replica) askAll() {
 	for _, l := range r.allLanes() {
-		l.sendDigest()
+		l.askAll()
 	}
 }

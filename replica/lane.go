@@ -436,7 +436,7 @@ func (l *lane) settled() {
 	s.mu.Lock()
 	news := l.answered && l.inflight == 0 && !l.drained
 	l.drained = l.drained || news
-	answers := s.way != wire.WayReceives && s.scope.asks(l.r.self)
+	answers := l.answersLocked()
 	s.mu.Unlock()
 	if news {
 		if answers {

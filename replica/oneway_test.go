@@ -206,7 +206,7 @@ func TestPeersThatTellNothing(t *testing.T) {
 		couple(t, a, c, replica.SyncConfig{Name: "both ways"}, replica.SyncConfig{Name: "a", Peer: a.Self()})
 		couple(t, a, open(t, "", atModern), replica.SyncConfig{Name: "master"}, replica.SyncConfig{SendOnly: true})
 		mute := dialAs(t, a, "mute")
-		for i, body := range [][]byte{{}, {0}, {3}, {1, 2}, {2, 0}} { // nothing that is known
+		for i, body := range [][]byte{{}, {0}, {3}, {10}, {1, 2}, {2, 0}} { // nothing that is known
 			mute.frame(wire.FrameWay, uint16(i), body)
 		}
 		mute.digest(1, wire.UnnamedWanted)
@@ -363,6 +363,8 @@ func TestGuardWantsAnAnswerThatWasAskedFor(t *testing.T) {
 		"both ways":     {both, both, true},
 		"a slave":       {both, replica.SyncConfig{ReceiveOnly: true}, false},
 		"with a clock":  {both, replica.SyncConfig{ReceiveOnly: true, SendClock: true}, false},
+		"for others":    {both, replica.SyncConfig{Authors: []keys.NodeID{x.ID()}}, false},
+		"and for us":    {both, replica.SyncConfig{Authors: []keys.NodeID{x.ID(), wiretest.NewAuthor("me").ID()}}, true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {

@@ -3,6 +3,7 @@ package replica
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"slices"
 	"time"
@@ -59,14 +60,25 @@ func newScope(c *SyncConfig) scope {
 }
 
 // way is what the peer is told of it.
-func (x *scope) way() wire.Way {
-	switch {
-	case x.sendOnly:
-		return wire.WaySends
-	case x.receiveOnly:
-		return wire.WayReceives
+func (x *scope) way() (w wire.Way) {
+	if x.sendOnly {
+		w |= wire.WaySends
 	}
-	return 0
+	if x.receiveOnly {
+		w |= wire.WayReceives
+	}
+	if x.authors != nil {
+		w |= wire.WaySome
+	}
+	return w
+}
+
+// answersLocked reports whether the peer's Done says that it has sent all that it has of
+// our own author.
+func (l *lane) answersLocked() bool {
+	_, named := l.peer[l.r.self]
+	way := l.s.way
+	return l.s.scope.asks(l.r.self) && !way.Has(wire.WayReceives) && (named || !way.Has(wire.WaySome))
 }
 
 func (x *scope) holds(id keys.NodeID) bool { return x.authors == nil || x.authors[id] }
@@ -140,8 +152,21 @@ func (l *lane) declines(u wire.Unverified) bool {
 
 // afresh is when a peer that is told nothing of what we have was asked for everything.
 type afresh struct {
-	wait  time.Duration // before the next time
+	at    time.Time     // the last time
+	wait  time.Duration // before that; twice as long before the next
 	timer *time.Timer   // set while that is due
+}
+
+// askAll asks the peer anew for everything that we lack.
+func (l *lane) askAll() {
+	if !l.s.scope.silent {
+		l.sendDigest()
+		return
+	}
+	l.s.mu.Lock()
+	ids := slices.Collect(maps.Keys(l.accounts))
+	l.s.mu.Unlock()
+	l.ask(ids)
 }
 
 // askAgain asks a peer that is told nothing of what we have for all that it has, in a
@@ -156,6 +181,9 @@ func (l *lane) askAgain(refs []wire.Ref) {
 	if !more || l.afresh.timer != nil || l.s.ctx.Err() != nil {
 		return
 	}
+	if now := time.Now(); now.Sub(l.afresh.at) > 2*againMax {
+		l.afresh.wait = 0
+	}
 	l.afresh.wait = min(max(askMin, 2*l.afresh.wait), againMax)
 	l.afresh.timer = time.AfterFunc(l.afresh.wait, l.startAfresh)
 }
@@ -169,7 +197,7 @@ func (l *lane) startAfresh() {
 	case early:
 		l.afresh.timer.Reset(l.afresh.wait)
 	default:
-		l.afresh.timer = nil
+		l.afresh.timer, l.afresh.at = nil, time.Now()
 	}
 	l.s.mu.Unlock()
 	if !over && !early {

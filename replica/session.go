@@ -40,7 +40,8 @@ type SyncConfig struct {
 	// ReceiveOnly takes what the peer has and discloses nothing: no updates, heads, proofs
 	// or keys, and no ids but those in Authors. The peer sends everything each time; with
 	// SendClock it is told how far we have each author, and sends what is missing. A slave
-	// is no backup: it does not give its master back what that has lost.
+	// is no backup: it does not give its master back what that has lost. A peer that tries
+	// can tell from which forgeries end the session whom we admit.
 	ReceiveOnly bool
 	SendClock   bool
 	// Authors are those that the session asks for, takes and serves, and are named to the
@@ -54,8 +55,8 @@ type SyncConfig struct {
 	// that Trace.Hello is told of.
 	Meta []byte
 	// Shuffle orders the authors that are served, so that not always the same one is the
-	// last: it is called with their number and with what swaps two of them. Nil:
-	// rand.Shuffle.
+	// last: it is called with their number and with what swaps two of them, and must not
+	// call the replica. Nil: rand.Shuffle.
 	Shuffle func(n int, swap func(i, j int))
 	// Trace is told of digests and runs as they pass.
 	Trace Trace

@@ -145,12 +145,12 @@ func TestNames(t *testing.T) {
 }
 
 func TestWay(t *testing.T) {
-	for _, w := range []wire.Way{wire.WaySends, wire.WayReceives} {
+	for _, w := range []wire.Way{wire.WaySends, wire.WayReceives, wire.WaySome, wire.WaySends | wire.WaySome, wire.WayReceives | wire.WaySome} {
 		if got := wire.ParseWay(w.Append(nil)); got != w {
 			t.Errorf("way %d is read as %d", w, got)
 		}
 	}
-	for _, body := range [][]byte{nil, {0}, {3}, {255}, {1, 0}} {
+	for _, body := range [][]byte{nil, {0}, {3}, {7}, {8}, {255}, {1, 0}} {
 		if got := wire.ParseWay(body); got != 0 {
 			t.Errorf("%x is way %d", body, got)
 		}

@@ -190,17 +190,18 @@ func ParseKey(body []byte) (keys.PublicKey, error) {
 	return k, nil
 }
 
-// Way says which way its sender's side of a conversation goes; both ways if it says nothing.
+// Way says what its sender's side of a conversation leaves out; nothing if it does not come.
 //
-//	struct { uint8 way; } Way;
+//	struct { uint8 way; } Way;   // a sum of the values below, without 3 and 7
 //
 // It is a courtesy: the frame may be skipped, and so is a body that is not known.
 type Way uint8
 
-// The ways. Zero is invalid.
+// The parts of a Way. Zero is invalid.
 const (
 	WaySends    Way = 1 // the sender takes nothing
 	WayReceives Way = 2 // the sender discloses nothing: its Done says nothing of what it has
+	WaySome     Way = 4 // nor does it of authors that the sender's digests do not name
 )
 
 // Append appends the encoding of w to b.
@@ -208,11 +209,18 @@ func (w Way) Append(b []byte) []byte { return append(b, byte(w)) }
 
 // ParseWay reads the body of a Way frame. It returns 0 for one that is not known.
 func ParseWay(body []byte) Way {
-	if len(body) != 1 || body[0] < byte(WaySends) || body[0] > byte(WayReceives) {
+	if len(body) != 1 {
 		return 0
 	}
-	return Way(body[0])
+	switch w := Way(body[0]); w {
+	case WaySends, WayReceives, WaySome, WaySends | WaySome, WayReceives | WaySome:
+		return w
+	}
+	return 0
 }
+
+// Has reports whether w has a part.
+func (w Way) Has(part Way) bool { return w&part != 0 }
 
 // CloseCode says why a conversation ends. Unknown codes are errors of the other side.
 type CloseCode uint16
