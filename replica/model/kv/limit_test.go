@@ -84,6 +84,36 @@ func TestMaxBytes(t *testing.T) {
 	}
 }
 
+// TestAccount checks what records count as, in bytes, as Config.MaxBytes has it.
+func TestAccount(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m, model := kv.DetachedWith(keys.NodeID{}, kv.Config{MaxBytes: 1 << 30}, time.Now)
+		defer m.Close()
+		for i, step := range []struct {
+			change []byte
+			want   int64
+		}{
+			{kv.MustSet("k", "value"), 352 + 1 + 5},
+			{kv.MustSet("key", ""), 352 + 1 + 5 + 352 + 3},
+			{kv.MustDelete("key"), 352 + 1 + 5 + 352 + 3},
+			{kv.MustSet("k", "v"), 352 + 1 + 1 + 352 + 3},
+			{kv.MustSetUntil("k", "value", in(time.Second)), 352 + 1 + 5 + 96 + 352 + 3},
+			{nil, 352 + 1 + 352 + 3}, // it has expired
+			{kv.MustSetUntil("k", "value", 1), 352 + 1 + 352 + 3},
+		} {
+			if step.change == nil {
+				time.Sleep(time.Second)
+				synctest.Wait()
+			} else {
+				apply(t, model, update("a", uint64(i+1), uint64(i+1), step.change))
+			}
+			if got := m.Stats().Bytes; got != step.want {
+				t.Errorf("step %d: %d bytes, want %d", i, got, step.want)
+			}
+		}
+	})
+}
+
 // TestEviction looks at what is said of one.
 func TestEviction(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

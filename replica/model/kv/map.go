@@ -227,7 +227,8 @@ func (m *Map) Keys() iter.Seq[string] {
 
 // All returns keys and values, bytewise by key, as they are when the iteration
 // begins. It takes 24 bytes for each key while it lasts, and writers do not
-// wait for it.
+// wait for it; with a Backend, it takes their values as well. maps.Collect(m.All()) is a
+// copy of the map.
 func (m *Map) All() iter.Seq2[string, Entry] {
 	return func(yield func(string, Entry) bool) {
 		for _, it := range m.model.sorted() {
