@@ -163,7 +163,8 @@ func TestEviction(t *testing.T) {
 // evicted is shown again.
 func TestEvictedComesBack(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		m, model := kv.DetachedWith(keys.NodeID{}, kv.Config{MaxKeys: 10, WatchBuffer: 100}, time.Now)
+		var log bytes.Buffer
+		m, model := kv.DetachedWith(keys.NodeID{}, kv.Config{MaxKeys: 10, WatchBuffer: 100, Log: slog.New(slog.NewTextHandler(&log, nil))}, time.Now)
 		defer m.Close()
 		good := update("a", 1, 1, kv.MustSet("good", "v"))
 		apply(t, model, good)
@@ -185,6 +186,9 @@ func TestEvictedComesBack(t *testing.T) {
 		livetest.Rebuild(t, model, append(us, good)...)
 		if got := told(changes); len(got) != 11 || !slices.Contains(got, "good: v > - evicted") {
 			t.Errorf("with the flood it tells %q", got)
+		}
+		if n := strings.Count(log.String(), "the map is full"); n != 4+1 { // 1, 2, 4, 8; and again
+			t.Errorf("it is logged %d times:\n%s", n, &log)
 		}
 	})
 }
