@@ -2,6 +2,7 @@ package events_test
 
 import (
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -36,14 +37,20 @@ func TestEnds(t *testing.T) {
 		}
 		synctest.Wait()
 		apply(t, model, until("a", 5, 5, now+3*second), event("a", 6, 6, "x"))
-		var reading []string
-		for e := range replay(l, "") { // for three seconds
-			reading = append(reading, string(e.Data))
-			time.Sleep(twice)
+		var readers sync.WaitGroup
+		readSlowly := func(from events.From, want string) {
+			var reading []string
+			for e := range replayFrom(l, "", from) {
+				reading = append(reading, string(e.Data))
+				time.Sleep(2 * time.Second)
+			}
+			if got := strings.Join(reading, " "); got != want {
+				t.Errorf("a slow reader got %q, want %q", got, want)
+			}
 		}
-		if got := strings.Join(reading, " "); got != "a1 a2 a6" {
-			t.Errorf("a slow reader got %q", got)
-		}
+		readers.Go(func() { readSlowly(events.From{Last: 4}, "a2 a5 a6") })
+		readers.Go(func() { readSlowly(events.From{}, "a1 a2 a6") })
+		readers.Wait()
 		close(release)
 		if got, want := slow.all(), "x=a3 x=a6"; got != want {
 			t.Errorf("a slow listener heard %q, want %q", got, want)
@@ -53,8 +60,6 @@ func TestEnds(t *testing.T) {
 		}
 	})
 }
-
-const twice = 2 * time.Second
 
 // TestEndIsExact: an event is there until a nanosecond before its end.
 func TestEndIsExact(t *testing.T) {

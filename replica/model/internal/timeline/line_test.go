@@ -59,6 +59,11 @@ func TestAuthors(t *testing.T) {
 	if added, _ := l.Add(b1); added || l.Len() != 4 {
 		t.Errorf("an entry was added twice: %d", l.Len())
 	}
+	for e := range l.Entries(selection{Last: 1}) {
+		if e == b1 {
+			t.Error("the entry that came again took the first one's place")
+		}
+	}
 	if got := values(l.Entries(selection{})); got != "a3 a1 b2 b1" {
 		t.Errorf("by time: %q", got)
 	}
@@ -124,6 +129,7 @@ func TestRebuiltTellsDifferences(t *testing.T) {
 	if gone, added := l.Rebuilt(); gone != nil || added != nil {
 		t.Error("a rebuild ended that had not begun")
 	}
+	kept := l.Get(b1.Author, 1)
 	l.Reset()
 	add(t, l, b2, c1, b1)
 	if e, seen := l.Remove(a1.Author, 1); e != nil || seen {
@@ -135,6 +141,9 @@ func TestRebuiltTellsDifferences(t *testing.T) {
 	gone, added := l.Rebuilt()
 	if got := values(slices.Values(gone)) + ", " + values(slices.Values(added)); got != "a1 a2, c1 b2" {
 		t.Errorf("gone and added: %q", got)
+	}
+	if l.Get(b1.Author, 1) != kept {
+		t.Error("an entry that stays is kept twice")
 	}
 	if got := values(l.Entries(selection{})); got != "b1 c1 b2" || values(l.Author(a1.Author)) != "" {
 		t.Errorf("after the rebuild %q", got)
@@ -155,6 +164,25 @@ func TestSlowFollowerAndRemoval(t *testing.T) {
 	}
 	if got := values(l.Entries(selection{New: true})); got != "" {
 		t.Errorf("of what is there none is %q", got)
+	}
+}
+
+// TestNothingIsRemembered: what a rebuild takes out neither waits for its end, nor for
+// followers if it was removed.
+func TestNothingIsRemembered(t *testing.T) {
+	l := timeline.New[string](time.Now, true)
+	defer l.Close()
+	f := l.Join()
+	defer f.Leave()
+	a1, a2, b1 := at("a", 1, 1), at("a", 2, 2), at("b", 1, 3)
+	a1.Until = uint64(time.Now().Add(time.Hour).UnixNano())
+	add(t, l, a1, a2, b1)
+	l.Reset()
+	add(t, l, a2)
+	l.Remove(a2.Author, 2)
+	l.Rebuilt()
+	if _, back := l.Followers(); l.Waiting() != 0 || back != 2 || l.Len() != 0 {
+		t.Errorf("%d wait for their end, %d are remembered for followers, want 0 and 2", l.Waiting(), back)
 	}
 }
 
