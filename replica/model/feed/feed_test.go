@@ -279,7 +279,8 @@ func TestTwoReplicas(t *testing.T) {
 		time.Sleep(time.Second)
 		of := b.push(t, "b1")
 		time.Sleep(time.Second)
-		if refs, err := a.feed.PushMany(t.Context(), []byte("a2"), []byte("a3")); err != nil || len(refs) != 2 {
+		refs, err := a.feed.PushMany(t.Context(), []byte("a2"), []byte("a3"))
+		if err != nil || len(refs) != 2 {
 			t.Fatalf("%d refs, %v", len(refs), err)
 		}
 		synctest.Wait()
@@ -298,7 +299,7 @@ func TestTwoReplicas(t *testing.T) {
 		}
 		same("b1 a2 a3")
 		// Nothing is written of what cannot be removed.
-		other := first
+		other := refs[0]
 		other.Hash[0] ^= 1
 		clock := a.Clock()[first.Author]
 		for what, tt := range map[string]struct {

@@ -7,7 +7,6 @@ import (
 	"github.com/hearsaynet/hearsay/keys"
 	"github.com/hearsaynet/hearsay/replica"
 	"github.com/hearsaynet/hearsay/replica/model/internal/timeline"
-	"github.com/hearsaynet/hearsay/replica/model/internal/twin"
 	"github.com/hearsaynet/hearsay/replica/model/internal/watch"
 )
 
@@ -52,7 +51,7 @@ func (e event) change() Change {
 type model struct {
 	self    keys.NodeID
 	line    *timeline.Line[string]
-	removed *twin.Twin[removed]
+	removed removed // nobody reads it but ApplyUpdate
 	watches *watch.Hub[event, Change]
 }
 
@@ -60,7 +59,7 @@ func newModel(self keys.NodeID) *model {
 	return &model{
 		self:    self,
 		line:    timeline.New[string](time.Now, true), // no item has an end
-		removed: twin.New(func() *removed { return &removed{} }),
+		removed: make(removed),
 		watches: watch.New(event.change, func(n uint64) Change { return Change{Lost: n} }),
 	}
 }
@@ -71,14 +70,13 @@ func (m *model) ApplyUpdate(u replica.Update) (changed bool, err error) {
 	if err != nil {
 		return false, err
 	}
-	gone, _ := m.removed.Fold()
 	if c.op == opRemove {
 		if c.seq >= u.Seq {
 			return false, fmt.Errorf("feed: %w: update %d removes item %d, which does not come before it", ErrMalformed, u.Seq, c.seq)
 		}
-		return gone.add(u.Author, c.seq) && m.remove(u.Author, c.seq), nil
+		return m.removed.add(u.Author, c.seq) && m.remove(u.Author, c.seq), nil
 	}
-	if gone.has(u.Author, u.Seq) {
+	if m.removed.has(u.Author, u.Seq) {
 		return false, nil
 	}
 	e := &entry{Ref: u.Ref, Time: u.Time, Value: string(c.item)} // u.Change is a part of a run of up to 1 MiB
@@ -106,14 +104,13 @@ func (m *model) tell(e *entry, removed bool) {
 // Reset implements replica.Model.
 func (m *model) Reset() {
 	m.line.Reset()
-	m.removed.Reset()
+	clear(m.removed)
 }
 
 // Rebuilt implements replica.Rebuilder: the watchers hear what is different.
 func (m *model) Rebuilt() {
 	m.watches.Together(func(tell func(event)) {
 		gone, added := m.line.Rebuilt()
-		m.removed.Rebuilt()
 		for _, e := range gone {
 			tell(event{e, true, e.Author == m.self})
 		}
