@@ -99,6 +99,9 @@ func TestEndsAcrossRebuilds(t *testing.T) {
 		if got := data(replay(l, "")); got != "a2 b1" || l.Len() != 2 {
 			t.Errorf("after it %q", got)
 		}
+		if _, back := events.Followers(l); back != 0 {
+			t.Errorf("%d events that have ended are remembered as taken back", back)
+		}
 		rebuild(t, model, b1) // a is withdrawn
 		time.Sleep(time.Minute)
 		model.Reset() // and admitted again

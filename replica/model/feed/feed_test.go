@@ -154,9 +154,9 @@ func TestRemoveAcrossRebuilds(t *testing.T) {
 		if got := items(f.All()); got != "a1 a2" {
 			t.Errorf("without the removal the feed is %q", got)
 		}
-		livetest.Rebuild(t, model, gone, a1)
+		livetest.Rebuild(t, model, a1, gone)
 		if got := items(f.All()); got != "" {
-			t.Errorf("with the removal first the feed is %q", got)
+			t.Errorf("with the removal the feed is %q", got)
 		}
 		if got, want := told(livetest.Drain(changes)), "+a1! -a1! -a2!"; got != want {
 			t.Errorf("the rebuilds told %q, want %q", got, want)
