@@ -55,7 +55,7 @@ trust: every update is signed by its author and verified before it is applied.
 	inGroup(root, groupKeys, newKeygenCmd(a), newKeyCmd(a), newKeyserverCmd(a), newTrustCmd(a), newUntrustCmd(a))
 	inGroup(root, groupNode, newDemoCmd(a), newBenchCmd(a), newMalloryCmd(a), newFuzzCmd(a), newBridgeCmd(a))
 	inGroup(root, groupProof,
-		newExportCmd(a), newImportCmd(a), newVerifyCmd(a), newExtractCmd(a), newExplainCmd(a), newForkCmd(a), newFsckCmd(a))
+		newHistoryCmd(a), newExportCmd(a), newImportCmd(a), newVerifyCmd(a), newExtractCmd(a), newExplainCmd(a), newForkCmd(a), newFsckCmd(a))
 	finish(root)
 	return root
 }

@@ -79,6 +79,13 @@ func TestRotates(t *testing.T) {
 	if len(faults) != 1 || faults[0].File != filepath.Base(names[2]) || !strings.Contains(faults[0].What, "there is a hole") {
 		t.Errorf("without the second file: %v", faults)
 	}
+	must(t, os.Remove(names[0]))
+	write(t, p, 1)
+	send(t, p, dir, archive.Config{})
+	_, _, faults = readAny(t, dir)
+	if len(faults) != 1 || faults[0].File != filepath.Base(names[2]) || !strings.Contains(faults[0].What, "are missing") {
+		t.Errorf("without the first two files: %v", faults)
+	}
 }
 
 // readAny is read of an archive with holes: it only counts.

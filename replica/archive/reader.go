@@ -91,6 +91,9 @@ func (r *Reader) join() error {
 		switch id, lacks := r.end.lacks(f.base); {
 		case i == 0:
 			r.after = f.base
+			if numberOf(f.name) > 1 {
+				f.faults = append(f.faults, Fault{File: f.name, What: "the files before it are missing"})
+			}
 		case maps.Equal(whole, f.base):
 			for _, before := range r.files[last:i] {
 				before.yield()
@@ -113,7 +116,7 @@ func (f *file) yield() {
 	}
 	f.spans = spans
 	for i := range f.faults {
-		f.faults[i].Healed = true
+		f.faults[i].Healed = f.faults[i].Torn || f.faults[i].Bytes > 0 // else it is about what comes before
 	}
 }
 

@@ -42,6 +42,9 @@ type API interface {
 	// Do carries out an operation on a data model: package models has them.
 	models.Doer
 
+	// History yields the stored updates that count and are selected. Sort is not asked for.
+	History(ctx context.Context, s replica.Selection) iter.Seq2[Update, error]
+
 	// Export writes an export file, and returns what it holds. With Follow it goes on until
 	// ctx ends, which is no error.
 	Export(ctx context.Context, w io.Writer, o replica.ExportConfig) (replica.Clock, error)
@@ -95,6 +98,17 @@ type Event struct {
 	Author keys.NodeID `json:"author"`
 	Seq    uint64      `json:"seq"`
 	Time   time.Time   `json:"time"`
+}
+
+// Update is one update, of any channel.
+type Update struct {
+	Author  keys.NodeID `json:"author"`
+	Seq     uint64      `json:"seq"`
+	Hash    wire.Hash   `json:"hash"`
+	Time    time.Time   `json:"time"`
+	Channel string      `json:"channel"`
+	Change  []byte      `json:"change"`
+	Local   bool        `json:"local"`
 }
 
 // PeerState is how a link stands. The texts are stable.

@@ -113,6 +113,15 @@ func (n *Node) Tail(ctx context.Context, pattern string, follow bool) iter.Seq2[
 	return t.Tail(ctx, pattern, follow)
 }
 
+// History implements API.
+func (n *Node) History(ctx context.Context, s replica.Selection) iter.Seq2[Update, error] {
+	t, err := n.topic("")
+	if err != nil {
+		return failing[Update](err)
+	}
+	return t.History(ctx, s)
+}
+
 // Export implements API.
 func (n *Node) Export(ctx context.Context, w io.Writer, o replica.ExportConfig) (replica.Clock, error) {
 	t, err := n.topic("")

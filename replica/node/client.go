@@ -216,6 +216,11 @@ func (c *client) Do(ctx context.Context, name, channel string, q json.RawMessage
 	return seq
 }
 
+// History implements API.
+func (c *client) History(ctx context.Context, s replica.Selection) iter.Seq2[Update, error] {
+	return items[Update](ctx, c, opHistory, request{After: s.After, Authors: s.Authors, Channels: s.Channels, Order: s.Order})
+}
+
 // Export implements API.
 func (c *client) Export(ctx context.Context, w io.Writer, o replica.ExportConfig) (replica.Clock, error) {
 	clock := replica.Clock{} // an empty one is left out

@@ -44,6 +44,7 @@ const (
 	opExtract = "extract"
 	opExplain = "explain"
 	opProofs  = "proofs"
+	opHistory = "history"
 )
 
 // request has what any operation may need.
@@ -63,7 +64,15 @@ type request struct {
 	Channel string          `json:"channel,omitempty"`
 	Request json.RawMessage `json:"request,omitempty"`
 
-	After replica.Clock `json:"after,omitempty"`
+	// A replica.Selection; Follow goes with After too.
+	After    replica.Clock `json:"after,omitempty"`
+	Authors  []keys.NodeID `json:"authors,omitempty"`
+	Channels []string      `json:"channels,omitempty"`
+	Order    replica.Order `json:"order,omitempty"`
+}
+
+func (q *request) selection() replica.Selection {
+	return replica.Selection{After: q.After, Authors: q.Authors, Channels: q.Channels, Order: q.Order}
 }
 
 // line is one line of an answer, on its way to the client.

@@ -107,6 +107,9 @@ var answers = map[string]answerFunc{
 	opDo: func(ctx context.Context, t *topic, q *request) iter.Seq2[any, error] {
 		return anyOf(t.Do(ctx, q.Name, q.Channel, q.Request))
 	},
+	opHistory: func(ctx context.Context, t *topic, q *request) iter.Seq2[any, error] {
+		return anyOf(t.History(ctx, q.selection()))
+	},
 	opExport: export,
 	opProofs: func(ctx context.Context, t *topic, _ *request) iter.Seq2[any, error] {
 		return sentProofs(t.Proofs(ctx))
@@ -221,7 +224,7 @@ func (c *control) serve(w http.ResponseWriter, r *http.Request) {
 		c.answer(w, false, failing[any](err))
 		return
 	}
-	live := op == opWatch || op == opTail && q.Follow || op == opDo && models.Follows(q.Name)
+	live := op == opWatch || (op == opTail || op == opExport) && q.Follow || op == opDo && models.Follows(q.Name)
 	ctx := r.Context()
 	if live {
 		var cancel context.CancelFunc

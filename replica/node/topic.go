@@ -270,6 +270,20 @@ func (t *topic) Tail(ctx context.Context, pattern string, follow bool) iter.Seq2
 	}
 }
 
+func (t *topic) History(ctx context.Context, s replica.Selection) iter.Seq2[Update, error] {
+	return func(yield func(Update, error) bool) {
+		for u, err := range t.r.Select(s) {
+			if err == nil && ctx.Err() != nil {
+				err = context.Cause(ctx)
+			}
+			out := Update{u.Author, u.Seq, u.Hash, instant(u.Time), u.Channel, u.Change, u.Local}
+			if !yield(out, err) || err != nil {
+				return
+			}
+		}
+	}
+}
+
 func (t *topic) Export(ctx context.Context, w io.Writer, o replica.ExportConfig) (replica.Clock, error) {
 	return t.r.Export(ctx, w, o)
 }
