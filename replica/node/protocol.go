@@ -9,6 +9,7 @@ import (
 	"github.com/hearsaynet/hearsay/keys"
 	"github.com/hearsaynet/hearsay/replica"
 	"github.com/hearsaynet/hearsay/replica/model/events"
+	"github.com/hearsaynet/hearsay/replica/model/feed"
 	"github.com/hearsaynet/hearsay/replica/model/kv"
 	"github.com/hearsaynet/hearsay/replica/model/list"
 	"github.com/hearsaynet/hearsay/replica/node/models"
@@ -145,6 +146,8 @@ var codes = map[string]error{
 	"other-model":      models.ErrOtherModel,
 	"nothing":          models.ErrNothing,
 	"list-range":       list.ErrRange,
+	"not-own":          feed.ErrNotOwn,
+	"no-item":          feed.ErrNotFound,
 	"no-topic":         ErrNoTopic,
 	"no-update":        ErrNoUpdate,
 	"relay":            ErrRelay,
