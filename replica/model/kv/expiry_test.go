@@ -208,7 +208,7 @@ func TestExpiryErrors(t *testing.T) {
 				t.Errorf("a TTL of %v: %v", ttl, err)
 			}
 		}
-		for _, at := range []time.Time{{}, time.Unix(-1, 0), time.Unix(0, 0), time.Date(2263, 1, 1, 0, 0, 0, 0, time.UTC), time.Unix(1<<62, 0)} {
+		for _, at := range []time.Time{{}, time.Unix(-1, 0), time.Unix(0, 0), time.Date(2263, 1, 1, 0, 0, 0, 0, time.UTC), time.Unix(1<<62, 0), time.Unix(-18446743000, 0), time.Unix(18446744100, 0)} { // the last two are 1970, 2^64 ns off
 			if _, err := n.kv.SetUntil(t.Context(), "k", nil, at); !errors.Is(err, kv.ErrBadExpiry) {
 				t.Errorf("until %v: %v", at, err)
 			}
