@@ -5,6 +5,7 @@ import (
 	"crypto/ed25519"
 	"fmt"
 	"log"
+	"time"
 
 	"github.com/hearsaynet/hearsay/replica"
 	"github.com/hearsaynet/hearsay/replica/model/events"
@@ -12,9 +13,8 @@ import (
 	"github.com/hearsaynet/hearsay/sign"
 )
 
-func Example() {
-	ctx, cancel := context.WithCancel(context.Background())
-	defer cancel()
+// open opens a replica of one's own.
+func open(ctx context.Context) *replica.Replica {
 	_, secret, err := ed25519.GenerateKey(nil)
 	if err != nil {
 		log.Fatal(err)
@@ -27,6 +27,13 @@ func Example() {
 	if err != nil {
 		log.Fatal(err)
 	}
+	return r
+}
+
+func Example() {
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	r := open(ctx)
 	defer r.Close()
 	l, err := events.Mount(r, "", events.Config{})
 	if err != nil {
@@ -60,4 +67,39 @@ func Example() {
 	// 2. deploys: v2
 	// 3. alarms.disk: full
 	// alarms.disk: full
+}
+
+// A listener that was away goes on where it was, and gets what came meanwhile.
+func ExampleLog_On() {
+	ctx := context.Background()
+	r := open(ctx)
+	defer r.Close()
+	l, err := events.Mount(r, "", events.Config{})
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer l.Close()
+
+	handled := r.Clock() // or each author's last Event.Ref, as they were handled
+	if _, err := l.Publish(ctx, "door.front", []byte("open")); err != nil {
+		log.Fatal(err)
+	}
+	if _, err := l.PublishFor(ctx, "door.back", time.Minute, []byte("open")); err != nil { // nobody hears it later
+		log.Fatal(err)
+	}
+	done := make(chan struct{})
+	listen := events.Listen{From: &events.From{After: handled}, Echo: true} // these are its own events
+	err = l.On(ctx, "door.*", listen, func(e events.Event) {
+		fmt.Printf("%s is %s\n", e.Name, e.Data)
+		if e.Name == "door.back" {
+			close(done)
+		}
+	})
+	if err != nil {
+		log.Fatal(err)
+	}
+	<-done
+	// Output:
+	// door.front is open
+	// door.back is open
 }
