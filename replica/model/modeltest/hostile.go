@@ -60,7 +60,7 @@ func drawHuge(t *rapid.T) []byte {
 		"\x7f\xff\xff\xff\xff\xff\xff\xff", "\xe0\xd4\x03", "{\"k\":"}).Draw(t, "head")
 	fill := rapid.SampledFrom([]string{"k", "\x00", "\x01", "\xff", "[", `{"a":`, "9", "\u00e9", "../", "a.", "\x01\x00\x01k\x00\x01v"}).Draw(t, "fill")
 	b := append([]byte{byte(rapid.IntRange(0, 16).Draw(t, "op"))}, head...)
-	b = append(b, bytes.Repeat([]byte(fill), huge/len(fill))...)
+	b = append(b, bytes.Repeat([]byte(fill), huge/len(fill)+1)...)
 	return b[:huge]
 }
 
