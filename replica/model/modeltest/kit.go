@@ -75,7 +75,7 @@ var properties = []property{
 	{"Allocation", 1, Kit.allocation},
 	{"Readers", replicaShare, Kit.readers},
 	{"Replicas", replicaShare, Kit.replicas},
-	{"Admissions", replicaShare, Kit.admissions},
+	{"Admissions", 2, Kit.admissions},
 	{"Explained", replicaShare, Kit.explained},
 }
 

@@ -194,40 +194,38 @@ func refs(n *node) func(yield func(wire.Ref) bool) {
 	}
 }
 
+// step is something that happens to a replica.
+type step struct {
+	did, who string
+	seq      int // where a fork begins
+}
+
+func (s step) String() string   { return s.did + " " + s.who }
+func (s step) GoString() string { return fmt.Sprintf("\n  %v, seq %d", s, s.seq) }
+
+var drawStep = rapid.Custom(func(t *rapid.T) step {
+	return step{
+		rapid.SampledFrom([]string{"send", "send all", "withdraw", "admit", "fork", "wait"}).Draw(t, "step"),
+		rapid.SampledFrom(names).Draw(t, "author"),
+		rapid.IntRange(1, maxHistory).Draw(t, "seq"),
+	}
+})
+
 // admissions: only what counts now matters, not what has counted meanwhile.
 func (k Kit) admissions(t *rapid.T) {
 	h := drawHistory(t, k)
-	runs := make(map[*wiretest.Author][]*wire.Run)
-	for _, a := range cast {
-		runs[a] = sign(t, a, h.updates)
+	runs := make(map[string][]*wire.Run)
+	for i, a := range cast {
+		runs[names[i]] = sign(t, a, h.updates)
+	}
+	var steps []step
+	for range 3 {
+		steps = append(steps, rapid.SliceOfN(drawStep, 0, 8).Draw(t, "steps")...)
 	}
 	rapid.SyncTest(t, func(t *rapid.T) {
 		n := k.node(t, nil, cast)
-		var story []string
-		for range rapid.IntRange(1, 12).Draw(t, "steps") {
-			a := drawAuthor(t, "author")
-			did := rapid.SampledFrom([]string{"send", "send all", "withdraw", "admit", "fork", "wait"}).Draw(t, "step")
-			story = append(story, did+" "+nameOf(a.ID()))
-			switch did {
-			case "send":
-				if len(runs[a]) > 0 {
-					n.take(t, runs[a][0])
-				}
-			case "send all":
-				for _, run := range runs[a] {
-					n.take(t, run)
-				}
-			case "withdraw":
-				n.admitted.Remove(a.ID())
-			case "admit":
-				n.admitted.Add(a.Key())
-			case "fork":
-				if us := of(h.updates, a.ID()); len(us) > 0 {
-					n.take(t, fork(a, us, rapid.IntRange(1, len(us)).Draw(t, "seq")))
-				}
-			case "wait":
-				time.Sleep(time.Second)
-			}
+		for _, s := range steps {
+			n.happens(t, s, h.updates, runs)
 		}
 		time.Sleep(5 * time.Minute)
 		synctest.Wait()
@@ -236,10 +234,37 @@ func (k Kit) admissions(t *rapid.T) {
 		if len(us) != len(counts) {
 			t.Fatalf("the replica counts %d updates, %d of the history", len(counts), len(us))
 		}
-		n.shows(t, k, us, fmt.Sprintf("behind %q a replica", story))
+		n.shows(t, k, us, fmt.Sprintf("behind %q a replica", steps))
 		n.mount(t, k)
-		n.shows(t, k, us, fmt.Sprintf("behind %q a replica that was mounted anew", story))
+		n.shows(t, k, us, fmt.Sprintf("behind %q a replica that was mounted anew", steps))
 	})
+}
+
+// happens does a step. It takes the runs that it sends from runs.
+func (n *node) happens(t *rapid.T, s step, us []replica.Update, runs map[string][]*wire.Run) {
+	t.Helper()
+	a := cast[slices.Index(names, s.who)]
+	switch left := runs[s.who]; s.did {
+	case "send", "send all":
+		count := len(left)
+		if s.did == "send" {
+			count = min(count, 1)
+		}
+		for _, run := range left[:count] {
+			n.take(t, run)
+		}
+		runs[s.who] = left[count:]
+	case "withdraw":
+		n.admitted.Remove(a.ID())
+	case "admit":
+		n.admitted.Add(a.Key())
+	case "fork":
+		if us := of(us, a.ID()); len(us) > 0 {
+			n.take(t, fork(a, us, 1+(s.seq-1)%len(us)))
+		}
+	case "wait":
+		time.Sleep(time.Second)
+	}
 }
 
 // fork is the proof that an author has signed two updates of one seq.
