@@ -12,6 +12,7 @@ import (
 	"github.com/hearsaynet/hearsay/replica/model/feed"
 	"github.com/hearsaynet/hearsay/replica/model/kv"
 	"github.com/hearsaynet/hearsay/replica/model/list"
+	"github.com/hearsaynet/hearsay/replica/model/text"
 	"github.com/hearsaynet/hearsay/replica/node/models"
 	"github.com/hearsaynet/hearsay/replica/store"
 	"github.com/hearsaynet/hearsay/replica/wire"
@@ -146,6 +147,9 @@ var codes = map[string]error{
 	"other-model":      models.ErrOtherModel,
 	"nothing":          models.ErrNothing,
 	"list-range":       list.ErrRange,
+	"no-draft":         models.ErrNoDraft,
+	"text-range":       text.ErrRange,
+	"text-not-utf8":    text.ErrNotUTF8,
 	"not-own":          feed.ErrNotOwn,
 	"no-item":          feed.ErrNotFound,
 	"no-topic":         ErrNoTopic,

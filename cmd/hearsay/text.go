@@ -1,0 +1,128 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/hearsaynet/hearsay/replica/node/models"
+)
+
+func newTextCmd(a *app) *cobra.Command {
+	n := newNoun(a, "text", "A text that many nodes write at once", `Reads and writes a text, which many can edit at once. Places and lengths are in
+characters (Unicode code points), from 0.`)
+	n.verbs(
+		verb{
+			use: "show", short: "Print the text",
+			long: "Prints the text, and a newline if it does not end with one.",
+			do: func(ctx context.Context, c call, _ []string) error {
+				return show(ctx, c, models.TextShow, models.None{}, func(o *output, text string) error {
+					if text != "" && !strings.HasSuffix(text, "\n") {
+						text += "\n"
+					}
+					_, err := io.WriteString(o, o.text(text))
+					return err
+				})
+			},
+		},
+		verb{
+			use: "edit", short: "Edit the text in an editor",
+			long: `Opens the text in $VISUAL, or $EDITOR, or vi, and writes what was changed when the
+editor ends. What others have written meanwhile stays. If it cannot be written, the
+file is kept.`,
+			writes: true,
+			do:     func(ctx context.Context, c call, _ []string) error { return c.editText(ctx) },
+		},
+		verb{
+			use: "apply FILE|-", short: "Make the text what a file has", least: 1, most: 1, writes: true,
+			long: `Makes the text what FILE, or standard input for -, has. Only what is different is written,
+as insertions and deletions; what FILE does not have is deleted, also what others have just
+written: hearsay text edit keeps that.`,
+			do: func(ctx context.Context, c call, args []string) error {
+				file := c.in
+				if args[0] != "-" {
+					f, err := os.Open(args[0])
+					if err != nil {
+						return err
+					}
+					defer f.Close()
+					file = f
+				}
+				version, err := io.ReadAll(file)
+				if err != nil {
+					return err
+				}
+				return change(ctx, c, models.TextApply, models.Draft{Text: string(version)})
+			},
+		},
+		verb{
+			use: "insert AT TEXT|-", short: "Put text at a place", least: 2, most: 2, writes: true,
+			long:    "Puts TEXT, or what standard input has for -, before the character at AT. The end is the length.",
+			example: "  hearsay text insert 0 'Dear all,'",
+			do: func(ctx context.Context, c call, args []string) error {
+				at, err := index(args[0])
+				if err != nil {
+					return err
+				}
+				values, err := c.changes(args[1:])
+				if err != nil {
+					return err
+				}
+				return change(ctx, c, models.TextReplace, models.TextEdit{At: at, Insert: string(values[0])})
+			},
+		},
+		verb{
+			use: "rm AT N", short: "Delete characters", least: 2, most: 2, writes: true,
+			long: "Deletes N characters, the first at AT.",
+			do: func(ctx context.Context, c call, args []string) error {
+				at, err := index(args[0])
+				if err != nil {
+					return err
+				}
+				count, err := index(args[1])
+				if err != nil {
+					return err
+				}
+				return change(ctx, c, models.TextReplace, models.TextEdit{At: at, Delete: count})
+			},
+		},
+		verb{
+			use: "who", short: "Print who wrote what",
+			long: "Prints the pieces of the text in order, one a line: author and text with a tab between them, control characters escaped.",
+			do: func(ctx context.Context, c call, _ []string) error {
+				return show(ctx, c, models.TextWho, models.None{}, func(o *output, s models.TextSpan) error {
+					_, err := fmt.Fprintf(o, "%v\t%s\n", s.Author, escape(s.Text, false))
+					return err
+				})
+			},
+		},
+		verb{
+			use: "watch", short: "Print changes as they happen",
+			long: `Prints one line for each change, until a signal: "insert AT TEXT", "rm AT TEXT" or
+"replace AT TEXT", then a tab and the new text; control characters escaped. What it told is taken
+back by further changes when an author's key is withdrawn.`,
+			do: func(ctx context.Context, c call, _ []string) error {
+				return watch(ctx, c, models.TextWatch, models.None{}, func(t models.TextChange) uint64 { return t.Lost }, printTextChange)
+			},
+		},
+	)
+	return n.cmd
+}
+
+func printTextChange(o *output, t models.TextChange) error {
+	deleted, inserted := escape(t.Deleted, false), escape(t.Inserted, false)
+	var err error
+	switch {
+	case t.Deleted == "":
+		_, err = fmt.Fprintf(o, "insert %d %s\n", t.At, inserted)
+	case t.Inserted == "":
+		_, err = fmt.Fprintf(o, "rm %d %s\n", t.At, deleted)
+	default:
+		_, err = fmt.Fprintf(o, "replace %d %s\t%s\n", t.At, deleted, inserted)
+	}
+	return err
+}
