@@ -20,7 +20,8 @@ const (
 	// maxSpan bounds a span, in characters, and so what splitting one copies: 1 KiB of text
 	// and 4 KiB of places.
 	maxSpan = 256
-	// maxScan bounds the spans in which an insert's writer looks for anchors to fall back on.
+	// maxScan bounds how often an insert's writer, looking for anchors to fall back on, goes
+	// from one author's text to another's.
 	maxScan = 64
 	// maxMoved bounds the text, in characters, that watchers are told when it moves: an
 	// author may make as much of it move as it likes with 40 bytes.

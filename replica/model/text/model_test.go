@@ -50,6 +50,9 @@ func TestThreeAtOnce(t *testing.T) {
 	seed := rand.Uint64()
 	t.Logf("seed %d", seed)
 	rng := rand.New(rand.NewPCG(seed, 0))
+	// The rest with fewer, as it takes longer.
+	us, pens = threeAtOnce(t, 10_000)
+	want = pens[0].String()
 	p := newPen("reader")
 	livetest.Apply(t, p.model, interleave(rng, us)...)
 	if p.String() != want {
@@ -61,7 +64,7 @@ func TestThreeAtOnce(t *testing.T) {
 		t.Error("backwards: another text")
 	}
 	p.Reset(t, without(us, pens[1].id))
-	if n := p.Len(); n != 100_000-int(pens[1].seq) {
+	if n := p.Len(); n != 10_000-int(pens[1].seq) {
 		t.Errorf("%d characters without one author, who wrote %d", n, pens[1].seq)
 	}
 }
@@ -138,6 +141,28 @@ func TestWithdrawn(t *testing.T) {
 		if got := reader.String(); got != tt.want {
 			t.Errorf("without %d authors: %q, want %q", len(tt.out), got, tt.want)
 		}
+	}
+}
+
+// TestNotesStayInOrder: what one writes all over the text of another, which is in many pieces,
+// is in order without that.
+func TestNotesStayInOrder(t *testing.T) {
+	ada, cyd := newPen("ada"), newPen("cyd")
+	rng := rand.New(rand.NewPCG(1, 1))
+	for i := range 2000 {
+		livetest.Apply(t, cyd.model, ada.replace(t, uint64(i+1), rng.IntN(ada.Len()+1), 0, "ab"))
+	}
+	var us []replica.Update
+	want := ""
+	for i := range 20 {
+		note := fmt.Sprintf("(%d)", i)
+		want += note
+		us = append(us, cyd.replace(t, uint64(10_000+i), 200*i+10, 0, note))
+	}
+	reader := newPen("reader")
+	livetest.Apply(t, reader.model, us...)
+	if reader.String() != want {
+		t.Errorf("got %q, want %q", reader, want)
 	}
 }
 

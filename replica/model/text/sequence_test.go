@@ -92,7 +92,10 @@ func naive(us []replica.Update) string {
 	for _, d := range removals {
 		for k := d.e.from; k < d.e.to; k++ {
 			x := chars[charID{d.author, placeOf(d.e.seq, k)}]
-			if x != nil && cmp.Or(cmp.Compare(x.u.Time, d.u.Time), x.u.Author.Compare(d.u.Author), cmp.Compare(x.u.Seq, d.u.Seq)) < 0 {
+			if x == nil {
+				break // nor are there any behind it
+			}
+			if cmp.Or(cmp.Compare(x.u.Time, d.u.Time), x.u.Author.Compare(d.u.Author), cmp.Compare(x.u.Seq, d.u.Seq)) < 0 {
 				x.deleted = true
 			}
 		}
@@ -230,9 +233,16 @@ func (s *sequence) check(t testing.TB) {
 				t.Fatal("a child has another parent")
 			}
 		}
-		shown, least := x.shown, x.least
-		if x.update(); shown != x.shown || least != x.least {
-			t.Fatalf("a span says %d, %v of its subtree; it is %d, %v", shown, least.key(), x.shown, x.least.key())
+		shown, least, only := x.shown, x.least, x.only
+		if x.update(); shown != x.shown || least != x.least || only != x.only {
+			t.Fatalf("a span says %d, %v, %v of its subtree; it is %d, %v, %v", shown, least.key(), only, x.shown, x.least.key(), x.only)
+		}
+		other := x.prev()
+		for other != nil && other.author == x.author {
+			other = other.prev()
+		}
+		if got := x.prevOther(); got != other {
+			t.Fatalf("the span of another author before is %v, want %v", got, other)
 		}
 	}
 	for _, a := range s.authors {

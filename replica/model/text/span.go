@@ -11,8 +11,9 @@ import (
 // places and of their keys, all shown or all deleted. It is a node of the tree of all spans.
 type span struct {
 	left, right, parent *span
-	least               *span // in the subtree, the span with the lowest key
-	shown               int   // characters that are not deleted, in the subtree
+	least               *span   // in the subtree, the span with the lowest key
+	only                *author // whose all spans of the subtree are, nil if there are several
+	shown               int     // characters that are not deleted, in the subtree
 	priority            uint32
 
 	n         uint16 // characters, 1 to maxSpan

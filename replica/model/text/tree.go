@@ -7,17 +7,23 @@ type tree struct{ root *span }
 
 // update computes what a span says of its subtree, of what its children say of theirs.
 func (s *span) update() {
-	s.shown, s.least = s.own(), s
+	s.shown, s.least, s.only = s.own(), s, s.author
 	if l := s.left; l != nil {
 		s.shown += l.shown
 		if l.least.key().less(s.key()) {
 			s.least = l.least
+		}
+		if l.only != s.only {
+			s.only = nil
 		}
 	}
 	if r := s.right; r != nil {
 		s.shown += r.shown
 		if r.least.key().less(s.least.key()) {
 			s.least = r.least
+		}
+		if r.only != s.only {
+			s.only = nil
 		}
 	}
 }
@@ -67,6 +73,45 @@ func (s *span) prev() *span {
 		s = s.parent
 	}
 	return s.parent
+}
+
+// prevOther returns the nearest span before s that is of another author, nil if there is
+// none.
+func (s *span) prevOther() *span {
+	a := s.author
+	if x := s.left.lastOther(a); x != nil {
+		return x
+	}
+	for s.parent != nil {
+		from := s
+		if s = s.parent; from == s.left {
+			continue
+		}
+		if s.author != a {
+			return s
+		}
+		if x := s.left.lastOther(a); x != nil {
+			return x
+		}
+	}
+	return nil
+}
+
+// lastOther returns the last span of a subtree, which may be nil, that is not of a.
+func (s *span) lastOther(a *author) *span {
+	if s == nil || s.only == a {
+		return nil
+	}
+	for {
+		switch {
+		case s.right != nil && s.right.only != a:
+			s = s.right
+		case s.author != a:
+			return s
+		default:
+			s = s.left
+		}
+	}
 }
 
 // first returns the first span, nil if there is none.

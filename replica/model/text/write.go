@@ -88,7 +88,7 @@ func (s *sequence) anchors(self keys.NodeID, at int) (anchors []charID) {
 		if x.author.id == self || len(anchors) == MaxAnchors {
 			break
 		}
-		if x = x.prev(); x == nil {
+		if x = x.prevOther(); x == nil {
 			break
 		}
 		i = int(x.n) - 1
