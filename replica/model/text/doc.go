@@ -57,7 +57,7 @@
 // dated later has no effect.)
 //
 // The anchors are the character before the insert and, if that is another author's, the
-// nearest before it of further authors. So when an author is withdrawn or cut, what others
+// nearest before it of further authors, up to one of its own. So when an author is withdrawn or cut, what others
 // wrote into its text stays, behind what stood before it. Nobody can delete in advance what
 // another will write.
 //
@@ -72,7 +72,7 @@
 // each piece that it deletes. A text moves at most 3 times, for O(log n) each, as its better
 // anchors arrive. Finding a place is O(log n).
 //
-// A character typed takes 10 bytes in a change and about 20 in memory, one in a block of text
-// one byte, or its UTF-8, in both; each piece takes about 180 bytes more. A deleted character keeps its
-// place and costs the same without its text: the text never forgets where something stood.
+// A character typed takes 12 bytes in a change and about 20 in memory; one in a block of text
+// takes its UTF-8 in both. Each piece takes about 180 bytes more, and a delete leaves one or
+// two: what is deleted keeps its place, without its text, for what may hang there.
 package text
