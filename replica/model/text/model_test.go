@@ -37,7 +37,7 @@ func without(us []replica.Update, author keys.NodeID) []replica.Update {
 // TestThreeAtOnce: 100,000 characters that three authors type at once are the same text
 // everywhere, in whatever order they come.
 func TestThreeAtOnce(t *testing.T) {
-	us, pens := threeAtOnce(t, 100_000)
+	_, pens := threeAtOnce(t, 100_000)
 	want := pens[0].String()
 	if len(want) != 100_000 {
 		t.Fatalf("%d characters", len(want))
@@ -51,8 +51,8 @@ func TestThreeAtOnce(t *testing.T) {
 	t.Logf("seed %d", seed)
 	rng := rand.New(rand.NewPCG(seed, 0))
 	// The rest with fewer, as it takes longer.
-	us, pens = threeAtOnce(t, 10_000)
-	want = pens[0].String()
+	us, few := threeAtOnce(t, 10_000)
+	want = few[0].String()
 	p := newPen("reader")
 	livetest.Apply(t, p.model, interleave(rng, us)...)
 	if p.String() != want {
@@ -63,9 +63,9 @@ func TestThreeAtOnce(t *testing.T) {
 	if p.String() != want {
 		t.Error("backwards: another text")
 	}
-	p.Reset(t, without(us, pens[1].id))
-	if n := p.Len(); n != 10_000-int(pens[1].seq) {
-		t.Errorf("%d characters without one author, who wrote %d", n, pens[1].seq)
+	p.Reset(t, without(us, few[1].id))
+	if n := p.Len(); n != 10_000-int(few[1].seq) {
+		t.Errorf("%d characters without one author, who wrote %d", n, few[1].seq)
 	}
 }
 
@@ -153,16 +153,16 @@ func TestNotesStayInOrder(t *testing.T) {
 		livetest.Apply(t, cyd.model, ada.replace(t, uint64(i+1), rng.IntN(ada.Len()+1), 0, "ab"))
 	}
 	var us []replica.Update
-	want := ""
+	var want strings.Builder
 	for i := range 20 {
 		note := fmt.Sprintf("(%d)", i)
-		want += note
+		want.WriteString(note)
 		us = append(us, cyd.replace(t, uint64(10_000+i), 200*i+10, 0, note))
 	}
 	reader := newPen("reader")
 	livetest.Apply(t, reader.model, us...)
-	if reader.String() != want {
-		t.Errorf("got %q, want %q", reader, want)
+	if reader.String() != want.String() {
+		t.Errorf("got %q, want %q", reader, want.String())
 	}
 }
 
