@@ -400,3 +400,38 @@ func TestMeta(t *testing.T) {
 		t.Errorf("got %q", got)
 	}
 }
+
+// A side that ends the session for having sent all reads on until the peer has hung up:
+// closing earlier can take what it sent with it.
+func TestTheLastWordIsHeard(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := open(t, "p", atModern)
+		p.write(t, "1")
+		mine, theirs := net.Pipe()
+		ended := make(chan error, 1)
+		go func() {
+			ended <- p.Sync(context.Background(), theirs, replica.SyncConfig{SendOnly: true, StopWhenDrained: true})
+		}()
+		hello := &wire.Hello{Version: 1, Agent: "raw", Topics: []wire.TopicHandle{{Handle: rawHandle, Topic: topic}}}
+		first := wire.AppendFrame(nil, wire.Frame{Type: wire.FrameHello, Body: hello.Append(nil)})
+		asks := &wire.Digest{Nonce: 1, Unnamed: wire.UnnamedWanted}
+		go mine.Write(wire.AppendFrame(first, wire.Frame{Type: wire.FrameDigest, Handle: rawHandle, Body: asks.Append(nil)}))
+		for {
+			f, err := wire.ReadFrame(mine)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if f.Type == wire.FrameClose {
+				break
+			}
+		}
+		synctest.Wait()
+		if _, err := mine.Write(wire.AppendFrame(nil, wire.Frame{Type: wire.FrameDone, Handle: rawHandle, Body: wire.AppendDone(nil, 1)})); err != nil {
+			t.Errorf("who is slow to answer cannot any more: %v", err)
+		}
+		mine.Close()
+		if err := <-ended; err != nil {
+			t.Errorf("the session ends with %v", err)
+		}
+	})
+}

@@ -194,16 +194,20 @@ func (s *session) run(ctx context.Context, replicas []*Replica) error {
 		}
 		tasks.Go(func() {
 			defer close(drained)
-			s.cancel(s.read(in))
-			io.Copy(io.Discard, in)
+			err := s.read(in)
+			s.cancel(err)
+			if !byPeer(err) { // else nothing follows
+				io.Copy(io.Discard, in)
+			}
 		})
 		err = s.write(out)
 	} else {
 		close(drained)
 	}
 	s.cancel(err)
-	err = s.part(out, context.Cause(s.ctx))
-	if ce, ok := errors.AsType[*CloseError](err); ok && !ce.ByPeer {
+	why := context.Cause(s.ctx)
+	err = s.part(out, why)
+	if _, closed := errors.AsType[*CloseError](err); (closed || err == nil && s.cfg.StopWhenDrained) && !byPeer(why) {
 		<-drained // what is not read when a connection closes can take our last word with it
 	}
 	s.conn.Close()
@@ -261,6 +265,12 @@ func (s *session) part(out *frameWriter, err error) error {
 		return ce.orNil()
 	}
 	return err
+}
+
+// byPeer reports whether the peer closed the session with a reason.
+func byPeer(err error) bool {
+	ce, ok := errors.AsType[*CloseError](err)
+	return ok && ce.ByPeer
 }
 
 // orNil is nil for a parting in peace.
