@@ -193,10 +193,26 @@ func (m *toy) shown() (refs []wire.Ref) {
 	return refs
 }
 
+// plain is a toy whose readers see rebuilds.
+type plain struct{ m *toy }
+
+func (p plain) ApplyUpdate(u replica.Update) (bool, error) { return p.m.ApplyUpdate(u) }
+
+func (p plain) Reset() {
+	if p.m.is("plain reset keeps all") {
+		return
+	}
+	p.m.Reset()
+	p.m.Rebuilt()
+}
+
 func kitOf(defect string) modeltest.Kit {
 	return modeltest.Kit{
 		New: func() modeltest.Subject {
 			m := newToy(defect)
+			if strings.HasPrefix(defect, "plain") {
+				return modeltest.Subject{Model: plain{m}, State: m.state}
+			}
 			return modeltest.Subject{Model: m, State: m.state, Shown: m.shown}
 		},
 		Change:  drawToy(defect),
