@@ -46,9 +46,9 @@ func TestChangeBytes(t *testing.T) {
 		{
 			"deleted of two authors", func(e *encoder) {
 				e.delete(self, []extent{{1, 0, 1}})
-				e.delete(cyd, []extent{{2, 5, 7}, {2, 8, 9}, {1<<48 - 1, 65535, 65536}})
+				e.delete(cyd, []extent{{2, 5, 7}, {2, 8, 9}, {1<<48 - 2, 65535, 65536}})
 			},
-			"01 01" + cydHex + "02 00 01 01 00 01 02 01 03 02 05 02 00 08 01 c000fffffffffffd 8000ffff 01",
+			"01 01" + cydHex + "02 00 01 01 00 01 02 01 03 02 05 02 00 08 01 c000fffffffffffc 8000ffff 01",
 		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -110,7 +110,7 @@ func TestMalformed(t *testing.T) {
 		"half a character":         unhex(t, "01 00 01 00 01 c3"),
 		"5 anchors":                unhex(t, "01 00 01 05 000100 000100 000100 000100 000100 01 78"),
 		"anchor of seq 0":          unhex(t, "01 00 01 01 00 00 00 01 78"),
-		"anchor of seq 2^48":       unhex(t, "01 00 01 01 00 c001000000000000 00 01 78"),
+		"anchor of seq 2^48-1":     unhex(t, "01 00 01 01 00 c000ffffffffffff 00 01 78"),
 		"anchor at 65536":          unhex(t, "01 00 01 01 00 01 80010000 01 78"),
 		"anchor of nobody":         unhex(t, "01 00 01 01 01 01 00 01 78"),
 		"a long integer":           unhex(t, "01 00 01 01 00 4001 00 01 78"),
@@ -157,6 +157,19 @@ func TestMalformed(t *testing.T) {
 	_, model := Detached(testID("self"), 1)
 	if changed, err := model.ApplyUpdate(livetest.Update("bob", 1, 1, self.change())); changed || !errors.Is(err, ErrMalformed) {
 		t.Errorf("an author that names itself among the others: %v, %v", changed, err)
+	}
+}
+
+// TestLongSeq: an update whose seq leaves no room for an index is none.
+func TestLongSeq(t *testing.T) {
+	txt, model := Detached(testID("self"), 1)
+	change := unhex(t, "01 00 01 00 01 78")
+	livetest.Apply(t, model, livetest.Update("bob", maxSeq, 1, change))
+	if changed, err := model.ApplyUpdate(livetest.Update("bob", maxSeq+1, 1, change)); changed || !errors.Is(err, ErrMalformed) {
+		t.Errorf("got %v, %v", changed, err)
+	}
+	if txt.String() != "x" {
+		t.Errorf("the text is %q", txt)
 	}
 }
 

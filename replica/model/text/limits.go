@@ -15,8 +15,9 @@ const (
 	maxOthers = 255
 	// maxIndex bounds the characters of an update: each takes a byte of its change.
 	maxIndex = 1 << indexBits
-	// maxSeq bounds the seqs that a change names: they share 64 bits with an index.
-	maxSeq = 1<<(64-indexBits) - 1
+	// maxSeq bounds the seqs that a change has and names: they share 64 bits with an index,
+	// and a place has one behind it.
+	maxSeq = 1<<(64-indexBits) - 2
 	// maxSpan bounds a span, in characters, and so what splitting one copies: 1 KiB of text
 	// and 4 KiB of places.
 	maxSpan = 256

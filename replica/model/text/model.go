@@ -31,6 +31,9 @@ func (m *model) ApplyUpdate(u replica.Update) (changed bool, err error) {
 	if err != nil {
 		return false, err
 	}
+	if u.Seq > maxSeq {
+		return false, malformed("seq %d, at most %d", u.Seq, uint64(maxSeq))
+	}
 	for i := range c.authors() {
 		if c.other(i) == u.Author {
 			return false, malformed("author %d is its own", i+1)

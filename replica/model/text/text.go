@@ -24,7 +24,7 @@ var ErrNotUTF8 = errors.New("not UTF-8")
 
 // Config tunes a Text. The zero value of each field works.
 type Config struct {
-	// WatchBuffer is how many edits wait for a slow watcher. Default 1024.
+	// WatchBuffer is how many edits, of up to 64 KiB, wait for a slow watcher. Default 1024.
 	WatchBuffer int
 }
 
