@@ -7,6 +7,7 @@ func (c *corpus) objectChanges() {
 	c.valueChanges()
 	c.peerkvChanges()
 	c.objectWrites()
+	c.manifestChanges()
 }
 
 // valueChanges makes changes of replica/model/value.
@@ -58,5 +59,18 @@ func (c *corpus) objectWrites() {
 		"a-byte-behind": set("1") + "\x01", "257-writes": strings.Repeat("\x02\x00\x00\x00\x00\x00", 257), "json": `{"a":1}`,
 	} {
 		c.bad("object-change", name, []byte(b))
+	}
+}
+
+// manifestChanges makes changes of replica/model/manifest.
+func (c *corpus) manifestChanges() {
+	for name, b := range map[string]string{"add": "\x01\x05hosts\x02kv", "remove": "\x02\x05hosts", "longest": "\x01\x40" + strings.Repeat("c", 64) + "\x40" + strings.Repeat("k", 64)} {
+		c.good("manifest-change", name, []byte(b))
+	}
+	for name, b := range map[string]string{
+		"nothing": "", "operation-0": "\x00\x05hosts\x02kv", "operation-3": "\x03\x05hosts", "no-channel": "\x01\x00\x02kv", "no-kind": "\x01\x05hosts\x00", "remove-with-kind": "\x02\x05hosts\x02kv",
+		"long-channel": "\x02\x41" + strings.Repeat("c", 65), "control-character": "\x02\x01\x00", "bad-utf-8": "\x02\x01\xff", "cut-short": "\x01\x05hosts\x02k", "a-byte-behind": "\x01\x05hosts\x02kvx",
+	} {
+		c.bad("manifest-change", name, []byte(b))
 	}
 }
