@@ -42,7 +42,6 @@ var (
 	errStart   = errors.New("it does not begin as an export file of one topic")
 	errAltered = errors.New("the bytes are not those that were written")
 	errNoMark  = errors.New("no mark vouches for it")
-	errNoKey   = errors.New("the author's key does not come before it")
 )
 
 // scan finds out what a file holds. Its error says only that it could not.
