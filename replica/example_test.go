@@ -1,6 +1,7 @@
 package replica_test
 
 import (
+	"bytes"
 	"context"
 	"crypto/ed25519"
 	"fmt"
@@ -86,4 +87,60 @@ func ExampleReplica_Sync_oneWay() {
 	}
 	fmt.Printf("the master has updates of %d author, the slave of %d\n", len(master.Clock()), len(slave.Clock()))
 	// Output: the master has updates of 1 author, the slave of 2
+}
+
+// A clone is a second replica in the process, kept in step; Close is its dispose.
+func ExampleReplica_Clone() {
+	ctx := context.Background()
+	r, err := replica.Open(ctx, replica.Config{Topic: "prices", Store: store.NewMemory(), Signer: newKey()})
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer r.Close()
+	prices, err := kv.Mount(r, "", kv.Config{})
+	if err != nil {
+		log.Fatal(err)
+	}
+	if _, err := prices.Set(ctx, "apples", []byte("3")); err != nil {
+		log.Fatal(err)
+	}
+
+	clone, err := r.Clone(ctx, replica.Config{})
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer clone.Close()
+	copied, err := kv.Mount(clone, "", kv.Config{})
+	if err != nil {
+		log.Fatal(err)
+	}
+	e, _ := copied.Get("apples")
+	fmt.Printf("apples = %s\n", e.Value)
+	// Output: apples = 3
+}
+
+// Select gives the history in the caller's order, as simple-scuttle's sort does.
+func ExampleReplica_Select() {
+	ctx := context.Background()
+	r, err := replica.Open(ctx, replica.Config{Topic: "prices", Store: store.NewMemory(), Signer: newKey()})
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer r.Close()
+	for _, change := range []string{"pears", "apples", "plums"} {
+		if _, err := r.LocalUpdate(ctx, "fruit", []byte(change)); err != nil {
+			log.Fatal(err)
+		}
+	}
+	alphabetical := func(a, b replica.Update) int { return bytes.Compare(a.Change, b.Change) }
+	for u, err := range r.Select(replica.Selection{Channels: []string{"fruit"}, Sort: alphabetical}) {
+		if err != nil {
+			log.Fatal(err)
+		}
+		fmt.Printf("%s, update %d\n", u.Change, u.Seq)
+	}
+	// Output:
+	// apples, update 2
+	// pears, update 1
+	// plums, update 3
 }

@@ -25,6 +25,7 @@ func build(keyDir string) (*corpus, error) {
 	c.messages()
 	c.statements()
 	c.exports()
+	c.archives()
 	c.publicKeys()
 	c.signatures()
 	c.keyLists()

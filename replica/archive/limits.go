@@ -9,6 +9,8 @@ const (
 	commitBytes = 4 << 20
 	// searchBytes is how much is read at a time where a file is damaged.
 	searchBytes = 64 << 10
+	// maxFaults bounds the places of a file that are damaged and behind which it is read on.
+	maxFaults = 32
 	// minStart is less than the shortest export file.
 	minStart = 16
 )

@@ -55,7 +55,11 @@ func scan(root *os.Root, name string) (*file, error) {
 	if err != nil {
 		return nil, err
 	}
-	f := &file{name: name, size: info.Size(), base: places{}, end: places{}, offered: make(map[keys.NodeID]keys.PublicKey)}
+	return examine(name, in, info.Size())
+}
+
+func examine(name string, in io.ReaderAt, size int64) (*file, error) {
+	f := &file{name: name, size: size, base: places{}, end: places{}, offered: make(map[keys.NodeID]keys.PublicKey)}
 	r := f.frames(in, span{0, f.size})
 	if why := f.head(r); why != nil {
 		f.fault(0, f.size, why)
@@ -73,9 +77,12 @@ func scan(root *os.Root, name string) (*file, error) {
 		if to == f.size {
 			break
 		}
-		next, err := findMark(in, to, f.size)
-		if err != nil {
-			return nil, err
+		next := f.size
+		if len(f.faults) < maxFaults {
+			var err error
+			if next, err = findMark(in, to, f.size); err != nil {
+				return nil, err
+			}
 		}
 		f.fault(to, next, why)
 		r, more = f.frames(in, span{next, f.size}), next < f.size
@@ -108,7 +115,8 @@ type frames struct {
 }
 
 func (f *file) frames(in io.ReaderAt, s span) *frames {
-	return &frames{bufio.NewReaderSize(io.NewSectionReader(in, s.from, s.to-s.from), 64<<10), wire.Mark{Offset: uint64(s.from)}}
+	size := int(min(s.to-s.from, 64<<10))
+	return &frames{bufio.NewReaderSize(io.NewSectionReader(in, s.from, s.to-s.from), size), wire.Mark{Offset: uint64(s.from)}}
 }
 
 // Read implements io.Reader.
@@ -260,7 +268,7 @@ var markStart = []byte{byte(wire.FrameMark), 0, 0, 0, 0, 0, markSize - 7}
 // findMark returns where the first mark behind from ends that says itself where it is, or
 // else size.
 func findMark(in io.ReaderAt, from, size int64) (int64, error) {
-	b := make([]byte, searchBytes)
+	b := make([]byte, min(searchBytes, max(0, size-from)))
 	for at := from; at+markSize <= size; {
 		n, err := in.ReadAt(b[:min(int64(len(b)), size-at)], at)
 		if err != nil && !errors.Is(err, io.EOF) {

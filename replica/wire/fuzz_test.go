@@ -246,3 +246,28 @@ func FuzzExport(f *testing.F) {
 		},
 	}.Fuzz(f)
 }
+
+func FuzzParseBase(f *testing.F) {
+	fuzztest.Decoder[[]wire.Place]{
+		Corpus: "base", Decode: wire.ParseBase, Errors: malformed,
+		Encode: func(places []wire.Place) ([]byte, error) {
+			var file bytes.Buffer
+			w, err := wire.NewExportWriter(&file, "test", topic)
+			if err != nil || len(places) == 0 {
+				return nil, err
+			}
+			file.Reset()
+			err = w.Base(topic, places)
+			return file.Bytes()[7:], err
+		},
+	}.Fuzz(f)
+}
+
+func FuzzParseMark(f *testing.F) {
+	fuzztest.Decoder[wire.Mark]{
+		Corpus: "mark", Decode: wire.ParseMark, Errors: malformed,
+		Encode: plain(func(m wire.Mark) []byte {
+			return binary.BigEndian.AppendUint32(binary.BigEndian.AppendUint64(nil, m.Offset), m.Sum)
+		}),
+	}.Fuzz(f)
+}
