@@ -28,8 +28,8 @@
 //
 //	struct {
 //	    uint8  author;                   // 0 who writes this, i the i-th of the others
-//	    varint seq;                      // of the update that inserted the character
-//	    varint index;                    // among the characters of that update, below 65536
+//	    varint seq;                      // of the update that inserted it, 1 to 2^48-2
+//	    varint index;                    // among the characters of that update, 0 to 65535
 //	} Char;
 //
 //	struct {
