@@ -40,8 +40,9 @@ type SyncConfig struct {
 	// ReceiveOnly takes what the peer has and discloses nothing: no updates, heads, proofs
 	// or keys, and no ids but those in Authors. The peer sends everything each time; with
 	// SendClock it is told how far we have each author, and sends what is missing. A slave
-	// is no backup: it does not give its master back what that has lost. A peer that tries
-	// can tell from which forgeries end the session whom we admit.
+	// is no backup: it does not give its master back what that has lost. What is not
+	// sent can be guessed: from which forgeries end the session a peer can tell whom we admit,
+	// and which updates we have.
 	ReceiveOnly bool
 	SendClock   bool
 	// Authors are those that the session asks for, takes and serves, and are named to the
