@@ -15,7 +15,7 @@ import (
 
 func replicaOf(name string) *replica.Replica {
 	r, err := replica.Open(context.Background(), replica.Config{
-		Topic: "prices", Store: store.NewMemory(), Verify: verify.AnyKey(), Signer: signer{wiretest.NewAuthor(name)}})
+		Topic: "prices", Store: store.NewMemory(), Verify: verify.AnyKey(), Signer: wiretest.Signer{Author: wiretest.NewAuthor(name)}})
 	if err != nil {
 		log.Fatal(err)
 	}

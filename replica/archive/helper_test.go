@@ -9,7 +9,6 @@ import (
 	"path/filepath"
 	"testing"
 
-	"github.com/hearsaynet/hearsay/keys"
 	"github.com/hearsaynet/hearsay/replica"
 	"github.com/hearsaynet/hearsay/replica/archive"
 	"github.com/hearsaynet/hearsay/replica/internal/wiretest"
@@ -27,19 +26,10 @@ func must(t testing.TB, err error) {
 	}
 }
 
-// signer is a test author as a sign.Signer.
-type signer struct{ *wiretest.Author }
-
-func (s signer) Public() keys.PublicKey { return s.Key() }
-
-func (s signer) Sign(_ context.Context, namespace string, msg []byte) ([]byte, error) {
-	return s.Author.Sign(namespace, msg), nil
-}
-
 // open starts a replica in memory; name is its author.
 func open(t testing.TB, name string) *replica.Replica {
 	t.Helper()
-	r, err := replica.Open(t.Context(), replica.Config{Topic: topic, Store: store.NewMemory(), Verify: verify.AnyKey(), Signer: signer{wiretest.NewAuthor(name)}})
+	r, err := replica.Open(t.Context(), replica.Config{Topic: topic, Store: store.NewMemory(), Verify: verify.AnyKey(), Signer: wiretest.Signer{Author: wiretest.NewAuthor(name)}})
 	must(t, err)
 	t.Cleanup(func() { r.Close() })
 	return r
