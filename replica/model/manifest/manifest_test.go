@@ -176,11 +176,11 @@ func TestStates(t *testing.T) {
 				t.Errorf("Add of %s: %v", channel, err)
 			}
 		}
-		own, err := kv.Mount(n.Replica, "own", kv.Config{})
-		if err != nil {
+		if own, err := kv.Mount(n.Replica, "own", kv.Config{}); err != nil {
 			t.Errorf("a reserved channel is not free: %v", err)
+		} else {
+			own.Close()
 		}
-		own.Close()
 
 		// What failed is tried again.
 		taken.Close()
@@ -399,7 +399,7 @@ func TestWithdrawnAuthor(t *testing.T) {
 // what is different.
 func TestRebuild(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		_, m, model := newStub(t, 1)
+		m, model := manifest.Detached(livetest.Update("a", 1, 1, nil).Author, manifest.Config{})
 		changes, err := m.Watch(t.Context(), "")
 		if err != nil {
 			t.Fatal(err)
@@ -414,6 +414,8 @@ func TestRebuild(t *testing.T) {
 		model.Rebuilt()
 		model.Rebuilt() // without a Reset
 		livetest.Rebuild(t, model, one)
+		livetest.Apply(t, model, livetest.Update("a", 2, 3, manifest.MustRemove("c")))
+		livetest.Rebuild(t, model, two)
 		livetest.Rebuild(t, model)
 		var got []string
 		for _, c := range livetest.Drain(changes) {
@@ -423,9 +425,9 @@ func TestRebuild(t *testing.T) {
 				}
 				return e.Kind
 			}
-			got = append(got, kind(c.Old)+">"+kind(c.New))
+			got = append(got, fmt.Sprint(kind(c.Old), ">", kind(c.New), " ", c.Local))
 		}
-		if want := []string{"->kv", "kv>list", "list>kv", "kv>-"}; !slices.Equal(got, want) {
+		if want := []string{"->kv true", "kv>list false", "list>kv true", "kv>- true", "->list false", "list>- false"}; !slices.Equal(got, want) {
 			t.Errorf("told %q, want %q", got, want)
 		}
 		m.Close()

@@ -79,7 +79,7 @@ func (m *model) ApplyUpdate(u replica.Update) (changed bool, err error) {
 // tell tells of a channel's change from one record to another; nil is none.
 func (m *model) tell(tell func(event), before, now *record, was status) {
 	if (before.listed() || now.listed()) && m.watches.Watched() {
-		tell(event{before, now, was, m.keeper.status(now), now.listed() && now.ref.Author == m.self})
+		tell(event{before, now, was, m.keeper.status(now), now != nil && now.ref.Author == m.self})
 	}
 }
 

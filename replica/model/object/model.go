@@ -60,23 +60,19 @@ func (m *model) ApplyUpdate(u replica.Update) (changed bool, err error) {
 	}
 	s.root.Store(root)
 	if touched != nil {
-		m.tell(touched, root)
+		m.tell(touched, root, u.Author == m.self)
 	}
 	return f.changed, nil
 }
 
 // tell hands the watchers what is different, by path.
-func (m *model) tell(touched *touches, root *node) {
+func (m *model) tell(touched *touches, root *node, local bool) {
 	slices.SortFunc(touched.list, func(a, b touch) int { return strings.Compare(a.path, b.path) })
 	for _, t := range touched.list {
-		if e := m.event(t.path, t.before, root.at(t.at.names()).standing()); e.shows() {
+		if e := (event{t.path, t.before, root.at(t.at.names()).standing(), local}); e.shows() {
 			m.watches.Tell(e)
 		}
 	}
-}
-
-func (m *model) event(path string, before, now standing) event {
-	return event{path, before, now, now.claim.by(m.self)}
 }
 
 // Reset implements replica.Model.
@@ -92,7 +88,8 @@ func (m *model) Rebuilt() {
 		m.state.Rebuilt()
 		if m.watches.Watched() {
 			d := difference{func(at *place, before, now *node) {
-				if e := m.event(Path(at.names()...), before.standing(), now.standing()); e.shows() {
+				is := now.standing()
+				if e := (event{Path(at.names()...), before.standing(), is, is.claim.by(m.self)}); e.shows() {
 					tell(e)
 				}
 			}}

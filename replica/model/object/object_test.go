@@ -80,7 +80,7 @@ func TestTwoReplicas(t *testing.T) {
 		}
 		b.Admitted.Remove(a.Author.ID())
 		time.Sleep(time.Second)
-		want := []string{"/both/0/x 1>-", "/both/0/y ->[2]", "/both/1 {…}>-", "/both/1/x 1>-", "/both/0 {…}>-", "/both/0/y [2]>-"}
+		want := []string{"/both/0/x 1>-", "/both/0/y ->[2]", "/both/1 {…}>- local", "/both/1/x 1>- local", "/both/0 {…}>-", "/both/0/y [2]>-"}
 		if got := told(changes); !slices.Equal(got, want) {
 			t.Errorf("bob was told %q, want %q", got, want)
 		}
@@ -95,10 +95,10 @@ func TestTwoReplicas(t *testing.T) {
 
 func TestWatch(t *testing.T) {
 	for glob, want := range map[string][]string{
-		"":   {"/a ->{…}", "/a/x ->1", "/a/y ->{…}", "/a/y/z ->2", "/a/x 1>3", "/a/y {…}>-", "/a/y/z 2>-", "/a {…}>4 local", "/a/x 3>-", "/b ->{…} local", "/b/c ->{…} local"},
-		"/a": {"/a ->{…}", "/a {…}>4 local"}, "/a/*": {"/a/x ->1", "/a/y ->{…}", "/a/x 1>3", "/a/y {…}>-", "/a/x 3>-"},
-		"/a/**": {"/a ->{…}", "/a/x ->1", "/a/y ->{…}", "/a/y/z ->2", "/a/x 1>3", "/a/y {…}>-", "/a/y/z 2>-", "/a {…}>4 local", "/a/x 3>-"},
-		"/*/?":  {"/a/x ->1", "/a/y ->{…}", "/a/x 1>3", "/a/y {…}>-", "/a/x 3>-", "/b/c ->{…} local"}, "/none": nil,
+		"":   {"/a ->{…}", "/a/x ->1", "/a/y ->{…}", "/a/y/z ->2", "/a/x 1>3", "/a/y {…}>-", "/a/y/z 2>-", "/a {…}>4 local", "/a/x 3>- local", "/b ->{…} local", "/b/c ->{…} local"},
+		"/a": {"/a ->{…}", "/a {…}>4 local"}, "/a/*": {"/a/x ->1", "/a/y ->{…}", "/a/x 1>3", "/a/y {…}>-", "/a/x 3>- local"},
+		"/a/**": {"/a ->{…}", "/a/x ->1", "/a/y ->{…}", "/a/y/z ->2", "/a/x 1>3", "/a/y {…}>-", "/a/y/z 2>-", "/a {…}>4 local", "/a/x 3>- local"},
+		"/*/?":  {"/a/x ->1", "/a/y ->{…}", "/a/x 1>3", "/a/y {…}>-", "/a/x 3>- local", "/b/c ->{…} local"}, "/none": nil,
 	} {
 		t.Run(glob, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -113,6 +113,27 @@ func TestWatch(t *testing.T) {
 			})
 		})
 	}
+}
+
+// TestRebuildTells: watchers hear what a rebuild has changed, by path.
+func TestRebuildTells(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		by := func(author, path, value string) replica.Update {
+			return livetest.Update(author, 1, 1, object.Must(object.Op{Path: path, Value: []byte(value)}))
+		}
+		a, b := by("a", "/x", `{"p":1,"q":1}`), by("b", "/x/q", "2")
+		o, model := object.Detached(a.Author, 100)
+		livetest.Apply(t, model, a, b)
+		changes := watch(t, o, "")
+		livetest.Rebuild(t, model, a)
+		livetest.Rebuild(t, model, b)
+		livetest.Rebuild(t, model, by("b", "/w", "3"))
+		want := []string{"/x/q 2>1 local", "/x/p 1>-", "/x/q 1>2", "/w ->3", "/x {…}>-", "/x/q 2>-"}
+		if got := told(changes); !slices.Equal(got, want) {
+			t.Errorf("told %q\nwant %q", got, want)
+		}
+		o.Close()
+	})
 }
 
 func TestErrors(t *testing.T) {
