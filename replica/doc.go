@@ -18,6 +18,13 @@
 // A session may go one way (a master that takes nothing, a slave that discloses nothing),
 // be for some authors, and end when there is no more: see [SyncConfig].
 //
+// # Files and copies
+//
+// [Replica.Export] writes what is stored, all of it or behind a clock, once or as it comes;
+// package archive keeps that in a directory of files through any crash, and
+// [Replica.Import] takes it in through the one door. [Replica.Select] gives single updates
+// in the caller's order. [Replica.Clone] is a second replica in the process.
+//
 // # Authors that lie
 //
 // An author that signs two updates with one seq is cut there, everywhere: a proof of
