@@ -56,7 +56,7 @@ func TestProtocolLimits(t *testing.T) {
 		}
 	}
 	for line := range strings.Lines(string(page)) {
-		for _, n := range regexp.MustCompile(`\b[0-9]{1,3}(,[0-9]{3})+\b|\b[0-9]{5,8}\b`).FindAllString(line, -1) {
+		for _, n := range regexp.MustCompile(`\b[1-9][0-9]{0,2}(,[0-9]{3})+\b|\b[1-9][0-9]{4,7}\b`).FindAllString(line, -1) {
 			if n = strings.ReplaceAll(n, ",", ""); !values[n] && !strings.Contains(line, "OID") {
 				t.Errorf("the page says %s, which is no limit in its tables", n)
 			}
