@@ -30,7 +30,7 @@ var (
 type Fault struct {
 	File   string `json:"file"`
 	Offset int64  `json:"offset"`
-	Bytes  int64  `json:"bytes"` // that are not read, 0 if updates before the file are missing
+	Bytes  int64  `json:"bytes"` // that are not read; 0 if updates before the file are missing, or it is empty
 	// Torn says that the file ends so: its writer was killed, or its disk has lost power.
 	// What had been flushed to the disk before is whole, unless the end itself is damaged.
 	Torn bool `json:"torn"`
@@ -41,6 +41,8 @@ type Fault struct {
 
 func (f *Fault) Error() string {
 	switch {
+	case f.Bytes == 0 && f.Torn:
+		return f.File + " is empty: its writer was killed as it began"
 	case f.Bytes == 0:
 		return fmt.Sprintf("%s: %s", f.File, f.What)
 	case f.Torn:

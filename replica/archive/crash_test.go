@@ -5,6 +5,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/hearsaynet/hearsay/replica"
@@ -53,8 +54,12 @@ func TestKilled(t *testing.T) {
 	if clock, _, faults := read(t, dir); !covers(clock, flushed) || len(faults) > 0 {
 		t.Errorf("after the kill: %v with %v, want %v", clock, faults, flushed)
 	}
+	must(t, os.WriteFile(filepath.Join(dir, "00000003.hearsay"), nil, 0o600)) // killed when it had just been made
+	if clock, _, faults := read(t, dir); !covers(clock, flushed) || len(faults) != 1 || !strings.Contains(faults[0].Error(), "is empty") {
+		t.Errorf("with an empty file: %v with %v", clock, faults)
+	}
 	send(t, p, dir, archive.Config{})
-	if clock, _, faults := read(t, dir); !covers(clock, p.Clock()) || len(faults) > 0 {
+	if clock, _, faults := read(t, dir); !covers(clock, p.Clock()) || len(faults) != 1 || !faults[0].Healed {
 		t.Errorf("after going on: %v with %v, want %v", clock, faults, p.Clock())
 	}
 }
