@@ -55,7 +55,7 @@
 // The names of an object are a treap of which a writer copies the path that it changes,
 // so that readers wait for nobody and see one moment, however long they read. With n names
 // a write of a value at depth d takes O(d log n) steps, one of a branch as much for each
-// value, and what it clears was paid for when it was written. Memory is about 210 bytes a
+// value, and what it clears was paid for when it was written. Memory is about 220 bytes a
 // value and 100 for each name on the way that nothing else shares, besides names and
 // values. A change is its names and the value, and 6 bytes and one for each name.
 //

@@ -40,12 +40,12 @@ func parsePath(pointer string) ([]string, error) {
 	}
 	names := strings.Split(pointer[1:], "/")
 	for i, name := range names {
-		for at := strings.IndexByte(name, '~'); at >= 0 && at < len(name); at++ {
-			if name[at] == '~' && (at+1 == len(name) || name[at+1] != '0' && name[at+1] != '1') {
+		if strings.Contains(name, "~") {
+			names[i] = unescape.Replace(name)
+			if Path(names[i])[1:] != name {
 				return nil, fmt.Errorf("%w %.80q: ~ stands before 0 or 1 only", ErrBadPath, pointer)
 			}
 		}
-		names[i] = unescape.Replace(name)
 	}
 	return names, checkPath(names)
 }

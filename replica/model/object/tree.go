@@ -1,6 +1,8 @@
 package object
 
 import (
+	"cmp"
+	"encoding/binary"
 	"math/rand/v2"
 	"strings"
 
@@ -43,6 +45,7 @@ func (s *stamp) by(author keys.NodeID) bool { return s != nil && s.ref.Author ==
 // 1989): a node that readers can reach never changes.
 type node struct {
 	name        string
+	first       uint64 // the first 8 bytes of name, so that most comparisons stay in this node
 	left, right *node  // names of the same object
 	members     *node  // the names below this one
 	claim       *stamp // the last write that says what stands here; nil: nothing does
@@ -55,16 +58,34 @@ type node struct {
 
 func (n *node) isObject() bool { return n.value == "" }
 
+// firstOf returns the first 8 bytes of a name, in the order of names.
+func firstOf(name string) uint64 {
+	var b [8]byte
+	copy(b[:], name)
+	return binary.BigEndian.Uint64(b[:])
+}
+
+// compare compares a name, of which first is firstOf, with n's.
+func (n *node) compare(name string, first uint64) int {
+	if first != n.first {
+		return cmp.Compare(first, n.first)
+	}
+	return strings.Compare(name, n.name)
+}
+
 // find returns the node of a name in a treap, nil if there is none.
 func (n *node) find(name string) *node {
-	for n != nil && n.name != name {
-		if name < n.name {
+	for first := firstOf(name); n != nil; {
+		switch c := n.compare(name, first); {
+		case c < 0:
 			n = n.left
-		} else {
+		case c > 0:
 			n = n.right
+		default:
+			return n
 		}
 	}
-	return n
+	return nil
 }
 
 // at returns the node of a path below n, nil if nothing stands there.
@@ -121,20 +142,20 @@ func (e edit) mutable(n *node) *node {
 // O(log n) expected, f apart.
 func (e edit) change(n *node, name string, f func(*node)) *node {
 	if n == nil {
-		n = &node{name: strings.Clone(name), rank: rand.Uint32(), owner: uint64(e)}
+		n = &node{name: strings.Clone(name), first: firstOf(name), rank: rand.Uint32(), owner: uint64(e)}
 		f(n)
 		return e.kept(n)
 	}
 	n = e.mutable(n)
-	switch {
-	case name < n.name:
+	switch c := n.compare(name, firstOf(name)); {
+	case c < 0:
 		if n.left = e.change(n.left, name, f); n.left != nil && n.left.rank > n.rank {
 			up := n.left // owned: only a node that was just made can rise
 			n.left, up.right = up.right, n
 			n.sum()
 			n = up
 		}
-	case name > n.name:
+	case c > 0:
 		if n.right = e.change(n.right, name, f); n.right != nil && n.right.rank > n.rank {
 			up := n.right
 			n.right, up.left = up.left, n
