@@ -35,7 +35,7 @@ type Selection struct {
 	Order Order
 	// Sort orders the updates: negative when a comes before b, 0 when it does not care,
 	// and then (time, author, hash) decides. It must be a strict weak order. With it, as
-	// with ByTime, all selected updates are in memory at once: about 150 bytes and the
+	// with ByTime, all selected updates are in memory at once: up to 300 bytes and the
 	// change of each.
 	Sort func(a, b Update) int
 }
