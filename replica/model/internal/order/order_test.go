@@ -253,3 +253,48 @@ func BenchmarkTree(b *testing.B) {
 		}
 	})
 }
+
+// leaves returns how many leaves a node has.
+func (n *node[T]) leaves() (leaves int) {
+	if len(n.kids) == 0 {
+		return 1
+	}
+	for _, k := range n.kids {
+		leaves += k.node.leaves()
+	}
+	return leaves
+}
+
+// TestFilled: leaves are filled whatever the order in which items come, also when each is
+// put between a full leaf and the one that came before.
+func TestFilled(t *testing.T) {
+	const n = 20_000
+	for name, tc := range map[string]struct {
+		key  func(i int) int
+		most int // leaves
+	}{
+		"ascending":          {func(i int) int { return i }, n/maxItems + 1},
+		"descending":         {func(i int) int { return -i }, 2 * n / maxItems},
+		"between":            {func(i int) int { return (1 - i%2*2) * (n - i) }, 2 * n / maxItems},
+		"in many places":     {func(i int) int { return i%200*n - i/200 }, 3 * n / maxItems},
+		"behind full leaves": {behindFull, 2 * n / maxItems},
+	} {
+		var tree Tree[*item]
+		for i := range n {
+			tree.Set(&item{key: tc.key(i)})
+		}
+		tree.root.depth(t)
+		if got := tree.root.leaves(); tree.Len() != n || got > tc.most {
+			t.Errorf("%s: %d leaves for %d items, want at most %d", name, got, tree.Len(), tc.most)
+		}
+	}
+}
+
+// behindFull fills 64 leaves, and then descends towards each of them in turn.
+func behindFull(i int) int {
+	const full, step = 64 * maxItems, 1 << 20
+	if i < full {
+		return i/maxItems*step + i%maxItems
+	}
+	return (i-full)%64*step + step - 1 - i
+}

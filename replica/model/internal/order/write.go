@@ -12,7 +12,7 @@ func (t *Tree[T]) Set(v T) (before T, replaced bool) {
 		t.root = &node[T]{owner: t.owner, items: []T{v}}
 		return before, false
 	}
-	root, right, before, replaced := t.root.set(t.owner, v)
+	root, right, before, replaced := t.root.set(t.owner, v, true)
 	if right != nil {
 		root = &node[T]{owner: t.owner, kids: []kid[T]{root.kid(), right.kid()}}
 	}
@@ -35,7 +35,8 @@ func (n *node[T]) own(o *owner) *node[T] {
 }
 
 // set returns the node that takes n's place and, if that was too full, its right half.
-func (n *node[T]) set(o *owner, v T) (_, right *node[T], before T, replaced bool) {
+// edge says that nothing is behind n.
+func (n *node[T]) set(o *owner, v T, edge bool) (_, right *node[T], before T, replaced bool) {
 	n = n.own(o)
 	if len(n.kids) == 0 {
 		i, found := n.find(v)
@@ -46,29 +47,41 @@ func (n *node[T]) set(o *owner, v T) (_, right *node[T], before T, replaced bool
 		n.items = slices.Insert(n.items, i, v)
 		if len(n.items) > maxItems {
 			right = &node[T]{owner: o}
-			n.items, right.items = halve(n.items, i)
+			n.items, right.items = halve(n.items, i == maxItems)
 		}
 		return n, right, before, false
 	}
 	c := n.child(v)
-	left, more, before, replaced := n.kids[c].node.set(o, v)
+	if n.spills(c, v) {
+		c++
+	}
+	left, more, before, replaced := n.kids[c].node.set(o, v, edge && c == len(n.kids)-1)
 	n.kids[c] = left.kid()
 	if more != nil {
 		n.kids = slices.Insert(n.kids, c+1, more.kid())
 		if len(n.kids) > maxKids {
 			right = &node[T]{owner: o}
-			n.kids, right.kids = halve(n.kids, c+1)
+			n.kids, right.kids = halve(n.kids, edge && c+1 == maxKids)
 		}
 	}
 	return n, right, before, replaced
 }
 
-// halve splits s, to which index at was added. What grows at its end is split there, so
-// that nodes filled in order are full.
-func halve[E any](s []E, at int) (left, right []E) {
+// spills reports whether v, which would be the last of a full leaf, kid c, fits into the
+// leaf behind it. So leaves stay filled when what comes is ever smaller, too.
+func (n *node[T]) spills(c int, v T) bool {
+	k := &n.kids[c]
+	return k.size == maxItems && len(k.node.items) == maxItems &&
+		c+1 < len(n.kids) && n.kids[c+1].size < maxItems &&
+		k.node.items[maxItems-1].Compare(v) < 0
+}
+
+// halve splits s in the middle, or, if it grows at its end, there, so that nodes filled in
+// order are full.
+func halve[E any](s []E, atEnd bool) (left, right []E) {
 	mid := len(s) / 2
-	if at == len(s)-1 {
-		mid = at
+	if atEnd {
+		mid = len(s) - 1
 	}
 	right = append(make([]E, 0, len(s)/2+1), s[mid:]...)
 	clear(s[mid:])
