@@ -59,6 +59,10 @@
 // value and 100 for each name on the way that nothing else shares, besides names and
 // values. A change is its names and the value, and 6 bytes and one for each name.
 //
+// Kleppmann and Beresford ("A Conflict-Free Replicated JSON Datatype", IEEE TPDS 2017) ask
+// the same questions of writes in causal order, where a remove takes away only what its
+// author had seen; here all are in one order, and a place needs no more than two writes.
+//
 // It is not for arrays that several authors write to, which replace each other (package
 // list), nor for text (package text).
 package object

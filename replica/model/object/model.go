@@ -69,7 +69,7 @@ func (m *model) ApplyUpdate(u replica.Update) (changed bool, err error) {
 func (m *model) tell(touched *touches, root *node, local bool) {
 	slices.SortFunc(touched.list, func(a, b touch) int { return strings.Compare(a.path, b.path) })
 	for _, t := range touched.list {
-		if e := (event{t.path, t.before, root.at(t.at.names()).standing(), local}); e.shows() {
+		if e := (event{t.path, t.before, t.at.in(root).standing(), local}); e.shows() {
 			m.watches.Tell(e)
 		}
 	}
@@ -89,7 +89,7 @@ func (m *model) Rebuilt() {
 		if m.watches.Watched() {
 			d := difference{func(at *place, before, now *node) {
 				is := now.standing()
-				if e := (event{Path(at.names()...), before.standing(), is, is.claim.by(m.self)}); e.shows() {
+				if e := (event{at.pointer(), before.standing(), is, is.claim.by(m.self)}); e.shows() {
 					tell(e)
 				}
 			}}
@@ -111,7 +111,7 @@ type touch struct {
 }
 
 func (t *touches) add(at *place, was *node) {
-	path := Path(at.names()...)
+	path := at.pointer()
 	if _, again := t.seen[path]; !again && path != "" { // the root is an object for ever
 		t.seen[path] = struct{}{}
 		t.list = append(t.list, touch{path, at, was.standing()})

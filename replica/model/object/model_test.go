@@ -2,7 +2,6 @@ package object_test
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
 	"math/rand/v2"
 	"slices"
@@ -146,38 +145,6 @@ func TestReads(t *testing.T) {
 	}
 	if b, err := json.Marshal(o); err != nil || string(b) != string(o.Snapshot()) {
 		t.Errorf("as JSON it is %s (%v)", b, err)
-	}
-}
-
-func TestHostileChanges(t *testing.T) {
-	deep := strings.Repeat("[", 60000)
-	for name, change := range map[string]string{
-		"empty":             "",
-		"op alone":          "\x01",
-		"op 0":              "\x00\x00\x02\x01a\x00\x00\x011",
-		"op 3":              "\x03\x00\x02\x01a\x00\x00\x011",
-		"path cut short":    "\x01\x00\x09\x01a",
-		"name cut short":    "\x01\x00\x02\x09a\x00\x00\x011",
-		"empty name":        "\x01\x00\x01\x00\x00\x00\x011",
-		"name not UTF-8":    "\x01\x00\x02\x01\xff\x00\x00\x011",
-		"65 names":          "\x01\x00\x82" + strings.Repeat("\x01a", 65) + "\x00\x00\x011",
-		"value cut short":   "\x01\x00\x02\x01a\xff\xff\xff1",
-		"no value":          "\x01\x00\x02\x01a\x00\x00\x00",
-		"no JSON":           "\x01\x00\x02\x01a\x00\x00\x01x",
-		"deep JSON":         "\x01\x00\x02\x01a\x00\xea\x60" + deep,
-		"remove with value": "\x02\x00\x02\x01a\x00\x00\x011",
-		"root no object":    "\x01\x00\x00\x00\x00\x011",
-		"a byte behind":     "\x01\x00\x02\x01a\x00\x00\x011\x01",
-		"257 writes":        strings.Repeat("\x02\x00\x00\x00\x00\x00", 257),
-		"kv's":              "\x01\x00\x01kvalue",
-		"JSON":              `{"key":"k","value":"v"}`,
-	} {
-		o, model := detached()
-		livetest.Apply(t, model, set(1, "/a", "1"))
-		changed, err := model.ApplyUpdate(livetest.Update("a", 2, 2, []byte(change)))
-		if got := string(o.Snapshot()); changed || !errors.Is(err, object.ErrMalformed) || got != `{"a":1}` {
-			t.Errorf("%s: got %v, %v; the object is %s", name, changed, err, got)
-		}
 	}
 }
 
@@ -369,57 +336,6 @@ func replay(t *testing.T, changes []object.Change) (all []string) {
 	}
 	slices.Sort(all)
 	return all
-}
-
-// TestGarbage: what can never count again is not kept.
-func TestGarbage(t *testing.T) {
-	o, model := detached()
-	big := map[string]int{}
-	for i := range 1000 {
-		big[fmt.Sprint("name ", i)] = i
-	}
-	value, err := json.Marshal(big)
-	if err != nil {
-		t.Fatal(err)
-	}
-	livetest.Apply(t, model, set(10, "/a", string(value)), set(30, "/a/newer", "1"))
-	if n := o.Nodes(); n != 1003 {
-		t.Errorf("%d nodes", n)
-	}
-	livetest.Apply(t, model, set(20, "/a", "{}"))
-	if n := o.Nodes(); n != 3 {
-		t.Errorf("%d nodes after a branch was cleared", n)
-	}
-	for i := range uint64(100) {
-		livetest.Apply(t, model, remove(100+i, fmt.Sprint("/gone/", i)))
-	}
-	livetest.Apply(t, model, remove(1000, ""))
-	if n := o.Nodes(); n != 1 {
-		t.Errorf("%d nodes after all was cleared", n)
-	}
-	for i := range uint64(100) {
-		livetest.Apply(t, model, set(100+i, fmt.Sprint("/too/late/", i), "1"))
-	}
-	if n := o.Nodes(); n != 1 {
-		t.Errorf("%d nodes of writes that came too late", n)
-	}
-}
-
-// TestHostileClears: clearing what is newer again and again is not a walk through all of it.
-func TestHostileClears(t *testing.T) {
-	const n = 10_000
-	o, model := detached()
-	for i := range uint64(n) {
-		livetest.Apply(t, model, set(1_000_000+i, fmt.Sprintf("/a/%d", i), "1"))
-	}
-	at := uint64(0)
-	copied := testing.AllocsPerRun(100, func() {
-		at += 2
-		livetest.Apply(t, model, remove(at, "/a"), set(at+1, "/a/old", "1"))
-	})
-	if copied > 300 || o.Nodes() != n+3 {
-		t.Errorf("%v allocations for two writes, %d nodes", copied, o.Nodes())
-	}
 }
 
 // TestRebuildIsNotSeen: readers see the state before until the rebuild is over.

@@ -3,7 +3,6 @@ package object
 import (
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 	"unicode/utf8"
 )
@@ -85,12 +84,31 @@ type place struct {
 
 func (p *place) child(name string) *place { return &place{p, name} }
 
-// names returns the path of p.
-func (p *place) names() []string {
-	var names []string
-	for ; p.above != nil; p = p.above {
-		names = append(names, p.name)
+// pointer returns the JSON Pointer of p.
+func (p *place) pointer() string {
+	var room [256]byte
+	return string(p.appendTo(room[:0]))
+}
+
+func (p *place) appendTo(dst []byte) []byte {
+	if p.above == nil {
+		return dst
 	}
-	slices.Reverse(names)
-	return names
+	dst = append(p.above.appendTo(dst), '/')
+	if strings.ContainsAny(p.name, "~/") {
+		return append(dst, escape.Replace(p.name)...)
+	}
+	return append(dst, p.name...)
+}
+
+// in returns the node at p of a tree, nil if nothing stands there.
+func (p *place) in(root *node) *node {
+	if p.above == nil {
+		return root
+	}
+	n := p.above.in(root)
+	if n == nil {
+		return nil
+	}
+	return n.member(p.name)
 }

@@ -91,11 +91,19 @@ func (n *node) find(name string) *node {
 // at returns the node of a path below n, nil if nothing stands there.
 func (n *node) at(names []string) *node {
 	for _, name := range names {
-		if n = n.members.find(name); n == nil || n.claim == nil {
+		if n = n.member(name); n == nil {
 			return nil
 		}
 	}
 	return n
+}
+
+// member returns the node of a name right below n, nil if nothing stands there.
+func (n *node) member(name string) *node {
+	if m := n.members.find(name); m != nil && m.claim != nil {
+		return m
+	}
+	return nil
 }
 
 // each calls f for the nodes of a treap at which something stands, bytewise by name, until it says no.

@@ -1,6 +1,6 @@
 // Package peerkv gives every author a map of keys to values that only it can write, and
-// everybody can read: there are no conflicts. Gossipmonger's and telepathine's state is of
-// this kind.
+// everybody can read: there are no conflicts. This is the state that van Renesse et al.
+// reconcile (LADIS 2008, section 2), and gossipmonger's and telepathine's.
 //
 // A change is, in TLS presentation language (RFC 8446 section 3), big-endian:
 //
