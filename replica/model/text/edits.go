@@ -5,8 +5,9 @@ import "bytes"
 // edits gathers what one update does to the text that is shown. Nothing is gathered into
 // nil.
 type edits struct {
-	list []edit
-	lost uint64 // it is too much to tell
+	list  []edit
+	moved int    // characters of the text that moved so far
+	lost  uint64 // edits of an update that does too much to tell: then list is empty
 }
 
 // edit is one thing that is done, after those before it.
@@ -15,9 +16,17 @@ type edit struct {
 	deleted, inserted []byte
 }
 
+// ignores counts an edit that is not told, if none are any more, or there is nobody to tell.
+func (e *edits) ignores() bool {
+	if e != nil && e.lost > 0 {
+		e.lost++
+	}
+	return e == nil || e.lost > 0
+}
+
 // insert tells of text that comes before next, or at the end if that is nil.
 func (e *edits) insert(next, root *span, text []byte) {
-	if e != nil {
+	if !e.ignores() {
 		e.list = append(e.list, edit{at: rankBefore(next, root), inserted: bytes.Clone(text)})
 	}
 }
@@ -35,7 +44,7 @@ func rankBefore(next, root *span) int {
 
 // delete tells of a span that is about to be deleted.
 func (e *edits) delete(x *span) {
-	if e == nil {
+	if e.ignores() {
 		return
 	}
 	at := x.rank()
@@ -48,11 +57,11 @@ func (e *edits) delete(x *span) {
 
 // move tells of spans that stood at a rank, and come before next.
 func (e *edits) move(from int, moved, next, root *span) {
-	switch {
-	case e == nil || moved.shown == 0:
+	if moved.shown == 0 || e.ignores() {
 		return
-	case moved.shown > maxMoved:
-		e.lost++
+	}
+	if e.moved += moved.shown; e.moved > maxMoved {
+		e.lost, e.list = uint64(len(e.list))+1, nil
 		return
 	}
 	var text []byte

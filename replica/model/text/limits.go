@@ -24,7 +24,8 @@ const (
 	// maxScan bounds how often an insert's writer, looking for anchors to fall back on, goes
 	// from one author's text to another's.
 	maxScan = 64
-	// maxMoved bounds the text, in characters, that watchers are told when it moves: an
-	// author may make as much of it move as it likes with 40 bytes.
+	// maxMoved bounds the text, in characters, that watchers are told of one update that
+	// makes it move: an author may make as much of it move as it likes with 40 bytes, and as
+	// often as it has let texts wait for that update.
 	maxMoved = 4096
 )

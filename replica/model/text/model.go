@@ -68,7 +68,7 @@ func (s *sequence) fold(u *replica.Update, c *change, told *edits) (changed bool
 func (m *model) tell(told *edits, e Edit) {
 	m.watches.Together(func(tell func(Edit)) {
 		if told.lost > 0 {
-			tell(Edit{Lost: told.lost + uint64(len(told.list)), Version: e.Version})
+			tell(Edit{Lost: told.lost, Version: e.Version})
 			return
 		}
 		for _, x := range told.list {

@@ -399,6 +399,37 @@ func TestEdits(t *testing.T) {
 	})
 }
 
+// TestManyMoves: nor are they told a text as often as it moves.
+func TestManyMoves(t *testing.T) {
+	const texts, chars = 20, 200
+	synctest.Test(t, func(t *testing.T) {
+		reader := newPen("reader")
+		edits := watch(t, reader.Text)
+		// Each hangs on one of an update that is missing, or on the one before.
+		change := []byte("\x01\x00")
+		for i := range texts {
+			change = append(change, "\x01\x02\x00\x01\x00\x00\x02"...)
+			last := max(0, i*chars-1)
+			change = append(change, 0x80, 0, byte(last>>8), byte(last))
+			if last < 1<<14 {
+				change = append(change[:len(change)-4], 0x40|byte(last>>8), byte(last))
+			}
+			if last < 1<<6 {
+				change = append(change[:len(change)-2], byte(last))
+			}
+			change = append(change, 0x40|chars>>8, chars&0xff)
+			change = append(change, strings.Repeat("x", chars)...)
+		}
+		livetest.Apply(t, reader.model, livetest.Update("ada", 2, 2, change))
+		livetest.Drain(edits)
+		livetest.Apply(t, reader.model, livetest.Update("ada", 1, 1, []byte("\x01\x00\x01\x00\x01y")))
+		if got := livetest.Drain(edits); len(got) != 1 || got[0].Lost < texts || got[0].Version != 2 {
+			t.Errorf("told %d edits, the first %.100v", len(got), got[0])
+		}
+		reader.Close()
+	})
+}
+
 // TestLongMove: watchers are not told a long text for 40 bytes.
 func TestLongMove(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

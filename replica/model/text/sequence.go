@@ -131,17 +131,15 @@ func (s *sequence) put(k key, at charRef, text []byte, n int) {
 		k.place += place(m)
 		text, n = text[size:], n-m
 	}
-	if behind != nil {
-		s.merge(behind) // what was split off, if the text did not come between
-	}
 }
 
 // spot returns between which spans a text with key k belongs that hangs on a character,
-// or on the beginning.
+// or on the beginning. It splits a span only if the text comes between: if the character
+// behind has a higher key, so has the rest of the span.
 func (s *sequence) spot(k key, at charRef) (behind, next *span) {
 	if at.author != nil {
 		var i int
-		if behind, i = at.find(); i+1 < int(behind.n) {
+		if behind, i = at.find(); i+1 < int(behind.n) && behind.keyOf(i+1).less(k) {
 			s.split(behind, i+1)
 		}
 	}
@@ -237,19 +235,7 @@ func (s *sequence) merge(x *span) {
 	}
 	y.author.spans.Delete(entry{first: y.first})
 	y.author.live.Delete(entry{first: y.first})
-	for i := 0; i < int(y.n); {
-		st := y.stretch(i)
-		k := y.n
-		if next := y.search(placeOf(st.from.seq()+1, 0)); next < int(y.n) {
-			k = uint16(next)
-		}
-		var text []byte
-		if !y.deleted {
-			text = y.slice(i, int(k))
-		}
-		x.join(y.keyOf(i), text, int(k)-i)
-		i = int(k)
-	}
+	x.absorb(y)
 	if !y.deleted {
 		x.grows(int(y.n))
 	}

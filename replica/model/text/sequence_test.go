@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"math/rand/v2"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -166,6 +167,68 @@ func wild(rng *rand.Rand, narrow bool) []replica.Update {
 	return us
 }
 
+// typed is a history of two authors who type character by character, an update each, for
+// long; and who delete and insert in each other's text, with whatever dates.
+func typed(rng *rand.Rand) []replica.Update {
+	authors := []string{"a", "b"}
+	counts := make(map[string]uint64)
+	var us []replica.Update
+	write := func(who string, time uint64, e *encoder) {
+		counts[who]++
+		us = append(us, livetest.Update(who, counts[who], time, e.change()))
+	}
+	for range 1 + rng.IntN(8) {
+		who := authors[rng.IntN(2)]
+		other := authors[rng.IntN(2)]
+		some := func() charID { return charID{testID(other), placeOf(1+rng.Uint64N(counts[other]+2), 0)} }
+		for range rng.IntN(300) {
+			e := newEncoder(testID(who))
+			e.insert([]charID{{testID(who), placeOf(max(1, counts[who]), 0)}}, string(rune('a'+counts[who]%26)))
+			write(who, uint64(1000*len(us)), e)
+		}
+		for range rng.IntN(20) {
+			e := newEncoder(testID(who))
+			for range 1 + rng.IntN(3) {
+				if c := some(); rng.IntN(2) == 0 {
+					e.insert([]charID{c, some()}, "[ß]")
+				} else {
+					es := []extent{{c.place.seq(), 0, 1}}
+					for seq := range rng.Uint64N(8) {
+						es = append(es, extent{c.place.seq() + 1 + seq, 0, 1 + rng.IntN(2)})
+					}
+					e.delete(testID(other), es)
+				}
+			}
+			write(who, uint64(rng.IntN(1500*len(us)+1)), e)
+		}
+	}
+	return us
+}
+
+// TestTyped is TestNaive for spans that many updates made.
+func TestTyped(t *testing.T) {
+	seed := rand.Uint64()
+	t.Logf("seed %d", seed)
+	rng := rand.New(rand.NewPCG(seed, 0))
+	for i := range 40 {
+		us := typed(rng)
+		want := naive(us)
+		for range 3 {
+			s := fold(t, us, false)
+			if s.check(t); s.text() != want {
+				t.Fatalf("history %d: got %q, want %q", i, s.text(), want)
+			}
+			for range rng.IntN(20) {
+				n := rng.IntN(len(us) + 1)
+				us = append(us[n:], us[:n]...)
+				if rng.IntN(4) == 0 {
+					rng.Shuffle(n, func(i, j int) { us[i], us[j] = us[j], us[i] })
+				}
+			}
+		}
+	}
+}
+
 // fold applies updates and checks the sequence after each.
 func fold(t testing.TB, us []replica.Update, check bool) *sequence {
 	t.Helper()
@@ -298,6 +361,37 @@ func TestFalling(t *testing.T) {
 	}
 	if got := fold(t, us, true).text(); got != "zv" || naive(us) != got {
 		t.Errorf("got %q, want %q", got, naive(us))
+	}
+}
+
+// TestPassingBy: text that names a place in the middle of a span, but belongs behind all of
+// that by its date, costs no more than its bytes do.
+func TestPassingBy(t *testing.T) {
+	var us []replica.Update
+	for seq := range uint64(maxSpan) {
+		e := newEncoder(testID("a"))
+		e.insert([]charID{{testID("a"), placeOf(max(1, seq), 0)}}, "a")
+		us = append(us, livetest.Update("a", seq+1, 10*(seq+1), e.change()))
+	}
+	s := fold(t, us, false)
+	e := newEncoder(testID("b"))
+	for len(e.body) < 10_000 {
+		e.insert([]charID{{testID("a"), placeOf(maxSpan/2, 0)}}, "b")
+	}
+	u := livetest.Update("b", 1, 10*maxSpan/2+1, e.change())
+	c, err := parseChange(u.Change)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	s.apply(&u, &c)
+	runtime.ReadMemStats(&after)
+	if n := after.TotalAlloc - before.TotalAlloc; n > 100*uint64(len(u.Change)) {
+		t.Errorf("%d bytes for a change of %d", n, len(u.Change))
+	}
+	if s.check(t); s.authors[testID("a")].spans.Len() != 1 {
+		t.Errorf("the text passed by is in %d pieces", s.authors[testID("a")].spans.Len())
 	}
 }
 

@@ -118,6 +118,26 @@ func (s *span) join(k key, text []byte, n int) {
 	s.n += uint16(n)
 }
 
+// absorb appends the characters of a span that follows.
+func (s *span) absorb(y *span) {
+	more := y.stretches
+	if more == nil {
+		more = []stretch{y.alone()}
+	}
+	if y.first == s.last()+1 {
+		more = more[1:] // of the update of the last here
+	}
+	if len(more) > 0 && s.stretches == nil {
+		s.stretches = append(make([]stretch, 0, 1+len(more)), s.alone())
+	}
+	for _, st := range more {
+		st.from += place(s.n)
+		s.stretches = append(s.stretches, st)
+	}
+	s.text = append(s.text, y.text...)
+	s.n += y.n
+}
+
 // cut takes the characters from i on off a span, into one that is in no tree.
 func (s *span) cut(i int) *span {
 	r := newSpan(s.keyOf(i), nil, int(s.n)-i)
