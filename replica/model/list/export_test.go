@@ -78,5 +78,3 @@ func Untouched(s Snapshot) (all []Element) {
 	}
 	return all
 }
-
-const MaxMoved = maxMoved

@@ -14,8 +14,6 @@ const (
 	// DefaultWatchBuffer bounds the changes that wait for one slow watcher.
 	DefaultWatchBuffer = watch.DefaultBuffer
 
-	// maxMoved bounds the neighbours that one write moves aside to make room.
-	maxMoved = 64
 	// batch is how many bytes of operations go into one change, if one alone is not
 	// more: a quarter of what replica.DefaultMaxChange allows.
 	batch = 16 << 10

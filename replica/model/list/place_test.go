@@ -9,6 +9,7 @@ import (
 
 	"github.com/hearsaynet/hearsay/keys"
 	"github.com/hearsaynet/hearsay/replica"
+	"github.com/hearsaynet/hearsay/replica/model/internal/fraction"
 	"github.com/hearsaynet/hearsay/replica/model/internal/livetest"
 	"github.com/hearsaynet/hearsay/replica/model/list"
 )
@@ -56,7 +57,7 @@ func TestRoom(t *testing.T) {
 			livetest.Apply(t, model, tt.crowd)
 			positions, moves := list.Room(l.Snapshot(), tt.at, 2)
 			n := list.Moves(moves)
-			if n > tt.most || n < tt.atLeast || n > list.MaxMoved {
+			if n > tt.most || n < tt.atLeast || n > fraction.MaxMoved {
 				t.Errorf("%d elements move, want %d to %d", n, tt.atLeast, tt.most)
 			}
 			before := ids(l.Snapshot())

@@ -94,28 +94,18 @@ func (c *contents) show(old, now *element, tell func(event)) {
 		return
 	}
 	c.version++
-	e := event{old: old, now: now, from: -1, to: -1, version: c.version}
-	if !old.visible() {
-		e.old = nil
-	} else if tell != nil {
-		e.from, _ = c.shown.Rank(byPlace{old})
+	var e event
+	var before, after *byPlace
+	if old.visible() {
+		e.old, before = old, &byPlace{old}
 	}
-	if !now.visible() {
-		e.now = nil
+	if now.visible() {
+		e.now, after = now, &byPlace{now}
 	}
-	if e.old != nil && (e.now == nil || old.place != now.place) {
-		c.shown.Delete(byPlace{old})
+	e.from, e.to = c.shown.Exchange(before, after, tell != nil)
+	if e.version = c.version; tell != nil {
+		tell(e)
 	}
-	if e.now != nil {
-		c.shown.Set(byPlace{now})
-	}
-	if tell == nil {
-		return
-	}
-	if e.now != nil {
-		e.to, _ = c.shown.Rank(byPlace{now})
-	}
-	tell(e)
 }
 
 // differences tells how to make now of c, which is changed meanwhile.

@@ -142,3 +142,25 @@ func (n *node[T]) merge(o *owner, i int) bool {
 	n.kids = slices.Delete(n.kids, i+1, i+2)
 	return true
 }
+
+// Exchange takes old out, which is there, and puts now in; either may be nil. It returns
+// how many items were before old, and how many are before now without old; -1 for nil, and
+// if ranks are not wanted.
+func (t *Tree[T]) Exchange(old, now *T, ranks bool) (from, to int) {
+	from, to = -1, -1
+	if old != nil {
+		if ranks {
+			from, _ = t.Rank(*old)
+		}
+		if now == nil || (*old).Compare(*now) != 0 {
+			t.Delete(*old)
+		}
+	}
+	if now != nil {
+		t.Set(*now)
+		if ranks {
+			to, _ = t.Rank(*now)
+		}
+	}
+	return from, to
+}

@@ -1,0 +1,46 @@
+package fraction
+
+import (
+	"bytes"
+	"sort"
+)
+
+// MaxMoved bounds the neighbours that Room moves aside.
+const MaxMoved = 64
+
+// Room returns n keys for what is to stand before item at of a sequence of length items,
+// whose keys ascend and may be equal. If their neighbours leave no room, as those of a
+// hostile author may, it returns new keys for some of them as well: keys are those of the
+// items from low on up to at, of the n new ones, and of as many items from at on as are
+// left. Where more than MaxMoved would have to move, the keys are the nearest ones behind:
+// equal ones, if the sequence ends before there is room.
+func Room(key func(i int) []byte, length, at, n int, side Side) (keys [][]byte, low int) {
+	around := func(i int) []byte {
+		if i < 0 || i >= length {
+			return nil
+		}
+		return key(i)
+	}
+	if keys := Between(around(at-1), around(at), n, side); keys != nil {
+		return keys, at
+	}
+	for span := 1; span <= MaxMoved; span *= 2 {
+		low, high := max(0, at-span/2), min(length, at+span-span/2)
+		if keys := Between(around(low-1), around(high), n+high-low, Anywhere); keys != nil {
+			return keys, low
+		}
+	}
+	left := around(at - 1)
+	if left == nil {
+		left = around(at)
+	}
+	next := at + sort.Search(length-at, func(i int) bool { return bytes.Compare(key(at+i), left) > 0 })
+	if keys := Between(left, around(next), n, Anywhere); keys != nil {
+		return keys, at
+	}
+	keys = make([][]byte, n)
+	for i := range keys {
+		keys[i] = left
+	}
+	return keys, at
+}
