@@ -110,7 +110,8 @@ func (c *contents) show(old, now *element, tell func(event)) {
 
 // differences tells how to make now of c, which is changed meanwhile.
 func (c *contents) differences(now *contents, tell func(event)) {
-	for e := range c.shown.Share().From(0) {
+	before := c.shown
+	for e := range before.From(0) {
 		if now.find(e.id) == nil {
 			c.show(e.element, nil, tell)
 		}

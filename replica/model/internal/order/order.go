@@ -103,10 +103,10 @@ func (t *Tree[T]) Share() Tree[T] {
 }
 
 // Len returns the number of items.
-func (t Tree[T]) Len() int { return t.root.size() }
+func (t *Tree[T]) Len() int { return t.root.size() }
 
 // Get returns the item that is equal to v.
-func (t Tree[T]) Get(v T) (T, bool) {
+func (t *Tree[T]) Get(v T) (T, bool) {
 	n := t.root
 	if n == nil {
 		return *new(T), false
@@ -122,7 +122,7 @@ func (t Tree[T]) Get(v T) (T, bool) {
 
 // Search is Get for who has no item to compare with: compare says whether an item is
 // before what is wanted (< 0), it (0), or behind it.
-func (t Tree[T]) Search(compare func(T) int) (T, bool) {
+func (t *Tree[T]) Search(compare func(T) int) (T, bool) {
 	n := t.root
 	if n == nil {
 		return *new(T), false
@@ -140,7 +140,7 @@ func (t Tree[T]) Search(compare func(T) int) (T, bool) {
 }
 
 // Rank returns the number of items before v, and whether v is there.
-func (t Tree[T]) Rank(v T) (rank int, found bool) {
+func (t *Tree[T]) Rank(v T) (rank int, found bool) {
 	n := t.root
 	if n == nil {
 		return 0, false
@@ -157,7 +157,7 @@ func (t Tree[T]) Rank(v T) (rank int, found bool) {
 }
 
 // At returns item i, 0 <= i < Len.
-func (t Tree[T]) At(i int) T {
+func (t *Tree[T]) At(i int) T {
 	n := t.root
 	for len(n.kids) > 0 {
 		k := 0
@@ -172,7 +172,7 @@ func (t Tree[T]) At(i int) T {
 
 // From returns the items from item i on, in order. The Tree must not be written to
 // meanwhile, but what it was shared from may.
-func (t Tree[T]) From(i int) iter.Seq[T] {
+func (t *Tree[T]) From(i int) iter.Seq[T] {
 	return func(yield func(T) bool) {
 		if t.root != nil {
 			t.root.from(max(0, i), yield)

@@ -298,3 +298,36 @@ func behindFull(i int) int {
 	}
 	return (i-full)%64*step + step - 1 - i
 }
+
+// TestExchange: an item moves, comes, goes or stays.
+func TestExchange(t *testing.T) {
+	at := func(key int) **item { return new(&item{key: key}) }
+	var tree Tree[*item]
+	for _, key := range []int{10, 20, 30} {
+		tree.Set(*at(key))
+	}
+	for _, tt := range []struct {
+		old, now **item
+		from, to int
+		want     string
+	}{
+		{nil, at(15), -1, 1, "[10 15 20 30]"},
+		{at(15), at(15), 1, 1, "[10 15 20 30]"},
+		{at(15), at(25), 1, 2, "[10 20 25 30]"},
+		{at(25), at(5), 2, 0, "[5 10 20 30]"},
+		{at(5), nil, 0, -1, "[10 20 30]"},
+	} {
+		other := tree.Share()
+		if from, to := other.Exchange(tt.old, tt.now, false); from != -1 || to != -1 {
+			t.Errorf("unasked it says %d, %d", from, to)
+		}
+		from, to := tree.Exchange(tt.old, tt.now, true)
+		var keys []int
+		for v := range tree.From(0) {
+			keys = append(keys, v.key)
+		}
+		if from != tt.from || to != tt.to || fmt.Sprint(keys) != tt.want {
+			t.Errorf("from %d to %d: %v, want %d, %d, %s", from, to, keys, tt.from, tt.to, tt.want)
+		}
+	}
+}
