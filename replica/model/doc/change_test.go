@@ -4,7 +4,6 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"math"
 	"strings"
 	"testing"
@@ -116,7 +115,7 @@ func TestPositions(t *testing.T) {
 	if got := at(`"` + strings.Repeat("ff", 255) + `"`); got == nowhere || got >= nowhere {
 		t.Errorf("the longest is %q", got)
 	}
-	if positionOf(nil, "s") != nowhere || fmt.Sprintf("%s", positionJSON([]byte{0x80, 0x0f})) != `"800f"` {
+	if positionOf(nil, "s") != nowhere || string(positionJSON([]byte{0x80, 0x0f})) != `"800f"` {
 		t.Error("positions are written otherwise")
 	}
 }
