@@ -58,7 +58,8 @@ func TestEncodeRefuses(t *testing.T) {
 	if _, err := DeleteChange(long); !errors.Is(err, ErrBadName) {
 		t.Errorf("a delete of a long row: %v", err)
 	}
-	if _, err := SetChange(long[1:], Fields{long[1:]: deep(64)}); err != nil {
+	brackets := `"` + strings.Repeat("[{", 100)
+	if _, err := SetChange(long[1:], Fields{long[1:]: deep(64), "brackets": brackets}); err != nil {
 		t.Errorf("the longest: %v", err)
 	}
 }

@@ -538,3 +538,27 @@ func TestConcurrentUse(t *testing.T) {
 	d.Close()
 	readers.Wait()
 }
+
+// TestIndexOfWhatMoves: a row that is in a Sequence has an index at each moment.
+func TestIndexOfWhatMoves(t *testing.T) {
+	d, model := doc.Detached(keys.NodeID{}, 1)
+	s := must[*doc.Sequence](t)(d.Sequence(doc.Query{}, ""))
+	livetest.Apply(t, model, set("a", 1, 1, "r", fields{doc.DefaultSort: "80"}))
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		for seq := range uint64(20_000) {
+			model.ApplyUpdate(set("a", seq+2, seq+2, "r", fields{doc.DefaultSort: fmt.Sprintf("%02x", 1+seq%255)}))
+		}
+	}()
+	for moving := true; moving; {
+		select {
+		case <-done:
+			moving = false
+		default:
+		}
+		if at, ok := s.Index("r"); at != 0 || !ok {
+			t.Fatalf("it is at %d, %v", at, ok)
+		}
+	}
+}

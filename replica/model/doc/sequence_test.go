@@ -178,6 +178,54 @@ func TestHostilePositions(t *testing.T) {
 	})
 }
 
+// TestMoveAmongEqual: the row that moves may be one of those that make room.
+func TestMoveAmongEqual(t *testing.T) {
+	start := strings.Repeat("00", 254) + "01"
+	synctest.Test(t, func(t *testing.T) {
+		d, ctx := mount(t, livetest.NewNode(t, "alice")), t.Context()
+		s := must[*doc.Sequence](t)(d.Sequence(doc.Query{}, ""))
+		for _, row := range []string{"a", "b", "c", "d"} {
+			must[any](t)(d.Set(ctx, row, fields{doc.DefaultSort: start, "n": row}))
+		}
+		ref, err := s.MoveBefore(ctx, "c", "a")
+		if err != nil || names(s.Set) != "c a b d" {
+			t.Errorf("%q, %v", names(s.Set), err)
+		}
+		r, _ := d.Get("c")
+		if f, _ := r.Get(doc.DefaultSort); f.Ref != ref {
+			t.Errorf("its position is of %v, want %v", f.Ref, ref)
+		}
+	})
+}
+
+// TestPositionsStayShort: who goes on where it wrote last takes small steps.
+func TestPositionsStayShort(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d, ctx := mount(t, livetest.NewNode(t, "alice")), t.Context()
+		s := must[*doc.Sequence](t)(d.Sequence(doc.Query{}, ""))
+		for i := range 2 {
+			if _, _, err := s.Push(ctx, fields{"n": i}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for i := range 200 { // forwards
+			if _, _, err := s.Insert(ctx, 1+i, nil); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for range 200 { // backwards, behind the first
+			if _, _, err := s.Insert(ctx, 1, nil); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for r := range s.Rows() {
+			if f, _ := r.Get(doc.DefaultSort); len(f.Value) > 2+2*14 {
+				t.Fatalf("a position of %d digits", len(f.Value)-2)
+			}
+		}
+	})
+}
+
 // TestQueries: what a Where takes, and what a Match does that panics.
 func TestQueries(t *testing.T) {
 	d, model := doc.Detached(keys.NodeID{}, 1)

@@ -390,3 +390,26 @@ func TestConcurrentUse(t *testing.T) {
 	l.Close()
 	readers.Wait()
 }
+
+// TestIndexOfWhatMoves: an element that is in the list has an index at each moment.
+func TestIndexOfWhatMoves(t *testing.T) {
+	l, model := list.Detached(keys.NodeID{}, 1)
+	livetest.Apply(t, model, update("a", 1, 1, list.Insert("\x80", "v")))
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		for seq := range uint64(20_000) {
+			model.ApplyUpdate(update("a", seq+2, seq+2, list.Move(el("a", 1, 0), string([]byte{byte(1 + seq%255)}))))
+		}
+	}()
+	for moving := true; moving; {
+		select {
+		case <-done:
+			moving = false
+		default:
+		}
+		if at, ok := l.Index(el("a", 1, 0)); at != 0 || !ok {
+			t.Fatalf("it is at %d, %v", at, ok)
+		}
+	}
+}

@@ -172,7 +172,7 @@ func (t *Tree[T]) At(i int) T {
 
 // From returns the items from item i on, in order. The Tree must not be written to
 // meanwhile, but what it was shared from may.
-func (t *Tree[T]) From(i int) iter.Seq[T] {
+func (t Tree[T]) From(i int) iter.Seq[T] {
 	return func(yield func(T) bool) {
 		if t.root != nil {
 			t.root.from(max(0, i), yield)
