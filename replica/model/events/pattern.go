@@ -8,8 +8,8 @@ import (
 	"github.com/hearsaynet/hearsay/replica/model/internal/watch"
 )
 
-// ErrBadPattern is wrapped by the errors about patterns that are none, or are longer than
-// MaxPattern bytes.
+// ErrBadPattern is wrapped by the errors about patterns that are none, are longer than
+// MaxPattern bytes, or whose {} make more than 256 patterns.
 var ErrBadPattern = errors.New("bad pattern of event names")
 
 // wildcards are what makes a name a pattern.
@@ -31,7 +31,7 @@ func compile(pattern string) (func(name string) bool, error) {
 	// A name's elements end at dots where those of a path do at slashes.
 	matches, err := watch.Glob(swap(pattern))
 	if err != nil {
-		return nil, fmt.Errorf("events: %w: %q", ErrBadPattern, pattern)
+		return nil, fmt.Errorf("events: %w: %q is none, or its {} make more than %d", ErrBadPattern, pattern, watch.MaxBranches)
 	}
 	// Most names differ before the first wildcard. A dot before it may be left out: a.** is a.
 	prefix := strings.TrimRight(pattern[:strings.IndexAny(pattern, wildcards)], ".")

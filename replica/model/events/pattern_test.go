@@ -44,7 +44,7 @@ func TestPatterns(t *testing.T) {
 			}
 		}
 	}
-	for _, pattern := range []string{"a[", "{a", `a\`, "*" + strings.Repeat("a", MaxPattern)} {
+	for _, pattern := range []string{"a[", "{a", `a\`, "*" + strings.Repeat("a", MaxPattern), strings.Repeat("{a,a}", 40) + "b"} {
 		if _, err := compile(pattern); !errors.Is(err, ErrBadPattern) {
 			t.Errorf("%.9q: %v, want ErrBadPattern", pattern, err)
 		}

@@ -7,7 +7,8 @@ import (
 	"github.com/hearsaynet/hearsay/replica/model/internal/watch"
 )
 
-// ErrBadGlob is wrapped by Watch's error for a pattern that is none.
+// ErrBadGlob is wrapped by Watch's error for a pattern that is none, or whose {} make more
+// than 256 patterns.
 var ErrBadGlob = watch.ErrBadGlob
 
 // Change is one change of a key, or, with Lost, none.

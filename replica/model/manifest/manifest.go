@@ -23,7 +23,8 @@ var ErrClosed = mounting.ErrClosed
 // ErrReserved is wrapped by Add's error for a channel that no list can mount.
 var ErrReserved = errors.New("reserved channel")
 
-// ErrBadGlob is wrapped by Watch's error for a pattern that is none.
+// ErrBadGlob is wrapped by Watch's error for a pattern that is none, or whose {} make more
+// than 256 patterns.
 var ErrBadGlob = watch.ErrBadGlob
 
 // Kind mounts a model on a channel of a replica. It is called from a goroutine of the

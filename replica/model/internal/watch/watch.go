@@ -4,32 +4,12 @@ package watch
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"sync"
 	"sync/atomic"
-
-	"github.com/bmatcuk/doublestar/v4"
 )
 
 // DefaultBuffer bounds the changes that wait for one slow watcher.
 const DefaultBuffer = 1024
-
-// ErrBadGlob is wrapped by Glob's error for a pattern that is none.
-var ErrBadGlob = errors.New("bad pattern")
-
-// Glob returns what tells whether a name matches pattern, in which * stands for any
-// characters but '/', ** as a whole path element for any number of them, ? for one
-// character, [a-z] for a class, {a,b} for alternatives, and "" for every name.
-func Glob(pattern string) (func(name string) bool, error) {
-	if !doublestar.ValidatePattern(pattern) {
-		return nil, fmt.Errorf("%w %q", ErrBadGlob, pattern)
-	}
-	if pattern == "" || pattern == "**" {
-		return func(string) bool { return true }, nil
-	}
-	return func(name string) bool { return doublestar.MatchUnvalidated(pattern, name) }, nil
-}
 
 // Hub hands events to watchers, who see them as changes. Events do not change once told.
 type Hub[Event, Change any] struct {
