@@ -250,6 +250,7 @@ func TestFrom(t *testing.T) {
 		{"a time", "", events.From{Since: time.Unix(0, 20)}, "b1 b2 a2"},
 		{"a time before all", "", events.From{Since: time.Unix(-5, 0)}, "a1 b1 b2 a2"},
 		{"a time behind all", "", events.From{Since: time.Unix(1, 0)}, ""},
+		{"a time behind all times", "", events.From{Since: time.Unix(1<<64/1_000_000_000, 1<<64%1_000_000_000+5)}, ""},
 		{"a clock", "", events.From{After: clock}, "a2"},
 		{"a clock of one", "", events.From{After: replica.Clock{b1.Author: b1.Ref}}, "a1 b2 a2"},
 		{"the last", "", events.From{Last: 2}, "b2 a2"},
@@ -264,6 +265,22 @@ func TestFrom(t *testing.T) {
 	}
 	for range replayFrom(l, "", events.From{Last: 3}) {
 		break
+	}
+}
+
+// TestClockInUse: a reader goes on with its own clock while it is told what is behind it.
+func TestClockInUse(t *testing.T) {
+	l, model := events.Detached()
+	defer l.Close()
+	apply(t, model, event("a", 1, 30, "x"), event("a", 2, 10, "x"), event("a", 3, 20, "x"))
+	handled := replica.Clock{}
+	var got []string
+	for e := range replayFrom(l, "", events.From{After: handled}) {
+		got = append(got, string(e.Data))
+		handled[e.Author] = e.Ref
+	}
+	if got := strings.Join(got, " "); got != "a2 a3 a1" {
+		t.Errorf("told %q, want %q", got, "a2 a3 a1")
 	}
 }
 

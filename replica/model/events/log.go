@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"iter"
 	"log/slog"
+	"maps"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -59,7 +60,7 @@ func Mount(r *replica.Replica, channel string, cfg Config) (*Log, error) {
 	l := newLog(r.Self(), r.Now, cfg)
 	c, err := mount.Open(DefaultChannel, r, channel, l.model)
 	if err != nil {
-		l.cancel()
+		l.Close()
 		return nil, err
 	}
 	l.channel = c
@@ -142,7 +143,9 @@ type From struct {
 	// After leaves out the events up to a clock, as replica.Replica.Clock gave it, or as
 	// the Refs of the events that were handled make one. What is behind it is all that
 	// was not there then, whatever its date, but for events that were parked when their
-	// author's clock passed them.
+	// author's clock passed them. Events that are there are told by their dates, which
+	// an author need not give in the order of Seq: a clock made while they were told may
+	// leave some of them out, one made behind them all does not.
 	After replica.Clock
 	// Since leaves out events that are dated before it.
 	Since time.Time
@@ -159,8 +162,11 @@ func choose(pattern string, from From) (selection, error) {
 	if from.Last < 0 {
 		return selection{}, fmt.Errorf("events: From.Last is %d", from.Last)
 	}
-	s := selection{After: from.After, Last: from.Last}
-	if from.Since.After(time.Unix(0, 0)) {
+	s := selection{After: maps.Clone(from.After), Last: from.Last} // the caller may go on with its clock
+	switch {
+	case from.Since.After(time.Unix(0, wire.MaxInteger)):
+		s.Since = wire.MaxInteger + 1
+	case from.Since.After(time.Unix(0, 0)):
 		s.Since = uint64(from.Since.UnixNano())
 	}
 	if matches != nil {
