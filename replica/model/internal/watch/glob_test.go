@@ -28,12 +28,12 @@ func TestGlob(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		for _, name := range strings.Fields(tc.yes) {
+		for name := range strings.FieldsSeq(tc.yes) {
 			if !matches(name) {
 				t.Errorf("%q does not match %q", tc.pattern, name)
 			}
 		}
-		for _, name := range strings.Fields(tc.no) {
+		for name := range strings.FieldsSeq(tc.no) {
 			if matches(name) {
 				t.Errorf("%q matches %q", tc.pattern, name)
 			}
