@@ -79,8 +79,8 @@ func (t *contents) apply(u *replica.Update, c change, now clock) (changed bool, 
 		return false, nil
 	}
 	over := r.expires != 0 && r.over(now())
-	if over && t.dropsValues() {
-		key, r = strings.Clone(key), r.bare()
+	if over {
+		key, r = t.spent(key, r)
 	}
 	if r.deleted && t.rules.testOnly.deleteForgets {
 		t.records.remove(key)
@@ -91,9 +91,19 @@ func (t *contents) apply(u *replica.Update, c change, now clock) (changed bool, 
 	return true, nil
 }
 
-// dropsValues reports whether a value may go once it has expired: the caller's resolve
-// may ask for it, and a backend keeps what it was given.
-func (t *contents) dropsValues() bool { return t.rules.Resolve == nil && t.rules.Backend == nil }
+// spent returns what is kept of r, whose time has come, and under which key: not the
+// value, unless the caller's resolve may ask for it; all of it where a backend keeps it.
+func (t *contents) spent(key string, r *record) (string, *record) {
+	switch {
+	case t.rules.Backend != nil:
+		return key, r
+	case t.rules.Resolve != nil:
+		left := *r
+		left.expired = true
+		return key, &left
+	}
+	return strings.Clone(key), r.bare()
+}
 
 // note keeps account of a record that has replaced another.
 func (t *contents) note(key string, before, r *record, over, local bool) {
@@ -162,9 +172,8 @@ func (t *contents) expireKey(key string) error {
 	if err != nil {
 		return err
 	}
-	left := r
-	if t.dropsValues() {
-		key, left = strings.Clone(key), r.bare()
+	key, left := t.spent(key, r)
+	if left != r {
 		if err := t.records.put(key, left); err != nil {
 			return err
 		}

@@ -30,8 +30,9 @@
 // A value that expires is not shown from its time on, by each replica's own clock. It is
 // still the change that counts: no older value comes back. So the state is the same
 // everywhere whatever the clocks, and what two replicas show differs for no longer than
-// their clocks do. A value that a Map has shown to be over stays so, also if the clock is
-// set back, until the next rebuild or mount. Its memory is freed.
+// their clocks do. A value that watchers were told to be over stays so, also if the clock
+// is set back, until the next rebuild or mount; with a Backend, which keeps it, it may be
+// shown again. Its memory is freed, unless Config.Resolve or a Backend needs it.
 //
 // An author's clock that is wrong makes what that author sets expire too early or too
 // late, and nothing else: the time is part of its content. An update that is dated too far

@@ -413,3 +413,36 @@ func TestExpiredTravels(t *testing.T) {
 		}
 	})
 }
+
+// TestExpiryResolveClockSet: what watchers were told to be over, or came so, stays so when
+// the clock is set back, also where its value is kept for Config.Resolve.
+func TestExpiryResolveClockSet(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var ahead atomic.Int64
+		now := func() time.Time { return time.Now().Add(time.Duration(ahead.Load())) }
+		m, model := kv.DetachedWith(keys.NodeID{}, kv.Config{WatchBuffer: 8, Resolve: kv.StrictOrder}, now)
+		defer m.Close()
+		changes, err := m.Watch(t.Context(), "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		ahead.Store(int64(time.Hour))
+		livetest.Apply(t, model,
+			livetest.Update("a", 1, 1, kv.MustSetUntil("k", "v", in(time.Minute))),
+			livetest.Update("a", 2, 2, kv.MustSetUntil("l", "v", in(2*time.Hour))))
+		ahead.Store(int64(3 * time.Hour))
+		time.Sleep(time.Minute) // the timer looks at the clock again
+		if got, want := strings.Join(told(changes), ", "), "l: - > v, l: v > - expired"; got != want {
+			t.Errorf("told %q, want %q", got, want)
+		}
+		ahead.Store(0)
+		for _, key := range []string{"k", "l"} {
+			if e, ok := m.Get(key); ok {
+				t.Errorf("%s is %q again", key, e.Value)
+			}
+		}
+		if shown := len(slices.Collect(m.Keys())); shown != m.Len() {
+			t.Errorf("%d keys, Len %d", shown, m.Len())
+		}
+	})
+}

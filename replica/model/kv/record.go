@@ -17,7 +17,7 @@ type record struct {
 	author  keys.NodeID
 	hash    wire.Hash
 	deleted bool
-	expired bool // the value has been dropped
+	expired bool // it is over, whatever the clock says
 }
 
 // newRecord makes what u, whose change is c, says of a key.
