@@ -44,14 +44,11 @@ type Doc struct {
 // Mount folds what the replica has of a channel, "" for "doc", into a Doc, which follows
 // from then on.
 func Mount(r *replica.Replica, channel string, cfg Config) (*Doc, error) {
-	if cfg.WatchBuffer < 0 {
-		return nil, fmt.Errorf("doc: Config.WatchBuffer is %d", cfg.WatchBuffer)
+	buffer, err := watch.Buffer(DefaultChannel, cfg.WatchBuffer)
+	if err != nil {
+		return nil, err
 	}
-	if cfg.WatchBuffer == 0 {
-		cfg.WatchBuffer = DefaultWatchBuffer
-	}
-	d := &Doc{watchBuffer: cfg.WatchBuffer, model: newModel(r.Self())}
-	var err error
+	d := &Doc{watchBuffer: buffer, model: newModel(r.Self())}
 	if d.channel, err = mount.Open(DefaultChannel, r, channel, d.model); err != nil {
 		return nil, err
 	}

@@ -9,6 +9,7 @@ import (
 	"github.com/hearsaynet/hearsay/keys"
 	"github.com/hearsaynet/hearsay/replica"
 	"github.com/hearsaynet/hearsay/replica/model/internal/mount"
+	"github.com/hearsaynet/hearsay/replica/model/internal/watch"
 	"github.com/hearsaynet/hearsay/replica/wire"
 )
 
@@ -48,14 +49,11 @@ type Feed struct {
 // Mount folds what the replica has of a channel, "" for "feed", into a Feed, which
 // follows from then on.
 func Mount(r *replica.Replica, channel string, cfg Config) (*Feed, error) {
-	if cfg.WatchBuffer < 0 {
-		return nil, fmt.Errorf("feed: Config.WatchBuffer is %d", cfg.WatchBuffer)
+	buffer, err := watch.Buffer(DefaultChannel, cfg.WatchBuffer)
+	if err != nil {
+		return nil, err
 	}
-	if cfg.WatchBuffer == 0 {
-		cfg.WatchBuffer = DefaultWatchBuffer
-	}
-	f := &Feed{watchBuffer: cfg.WatchBuffer, model: newModel(r.Self())}
-	var err error
+	f := &Feed{watchBuffer: buffer, model: newModel(r.Self())}
 	if f.channel, err = mount.Open(DefaultChannel, r, channel, f.model); err != nil {
 		return nil, err
 	}

@@ -2,12 +2,12 @@ package list
 
 import (
 	"errors"
-	"fmt"
 	"iter"
 	"sync"
 
 	"github.com/hearsaynet/hearsay/replica"
 	"github.com/hearsaynet/hearsay/replica/model/internal/mount"
+	"github.com/hearsaynet/hearsay/replica/model/internal/watch"
 )
 
 // DefaultChannel is where a List is mounted unless told otherwise.
@@ -42,14 +42,11 @@ type List struct {
 // Mount folds what the replica has of a channel, "" for "list", into a List, which
 // follows from then on.
 func Mount(r *replica.Replica, channel string, cfg Config) (*List, error) {
-	if cfg.WatchBuffer < 0 {
-		return nil, fmt.Errorf("list: Config.WatchBuffer is %d", cfg.WatchBuffer)
+	buffer, err := watch.Buffer(DefaultChannel, cfg.WatchBuffer)
+	if err != nil {
+		return nil, err
 	}
-	if cfg.WatchBuffer == 0 {
-		cfg.WatchBuffer = DefaultWatchBuffer
-	}
-	l := &List{watchBuffer: cfg.WatchBuffer, model: newModel(r.Self())}
-	var err error
+	l := &List{watchBuffer: buffer, model: newModel(r.Self())}
 	if l.channel, err = mount.Open(DefaultChannel, r, channel, l.model); err != nil {
 		return nil, err
 	}

@@ -7,6 +7,7 @@ import (
 
 	"github.com/hearsaynet/hearsay/replica"
 	"github.com/hearsaynet/hearsay/replica/model/internal/mount"
+	"github.com/hearsaynet/hearsay/replica/model/internal/watch"
 	"github.com/hearsaynet/hearsay/replica/wire"
 )
 
@@ -73,14 +74,11 @@ type Object struct {
 // Mount folds what the replica has of a channel, "" for "object", into an Object, which
 // follows from then on.
 func Mount(r *replica.Replica, channel string, cfg Config) (*Object, error) {
-	if cfg.WatchBuffer < 0 {
-		return nil, fmt.Errorf("object: Config.WatchBuffer is %d", cfg.WatchBuffer)
+	buffer, err := watch.Buffer(DefaultChannel, cfg.WatchBuffer)
+	if err != nil {
+		return nil, err
 	}
-	if cfg.WatchBuffer == 0 {
-		cfg.WatchBuffer = DefaultWatchBuffer
-	}
-	o := &Object{watchBuffer: cfg.WatchBuffer, model: newModel(r.Self())}
-	var err error
+	o := &Object{watchBuffer: buffer, model: newModel(r.Self())}
 	if o.channel, err = mount.Open(DefaultChannel, r, channel, o.model); err != nil {
 		return nil, err
 	}

@@ -10,6 +10,7 @@ import (
 	"github.com/hearsaynet/hearsay/keys"
 	"github.com/hearsaynet/hearsay/replica"
 	"github.com/hearsaynet/hearsay/replica/model/internal/mount"
+	"github.com/hearsaynet/hearsay/replica/model/internal/watch"
 	"github.com/hearsaynet/hearsay/replica/wire"
 )
 
@@ -45,14 +46,11 @@ type Map struct {
 // Mount folds what the replica has of a channel, "" for "peerkv", into a Map, which
 // follows from then on.
 func Mount(r *replica.Replica, channel string, cfg Config) (*Map, error) {
-	if cfg.WatchBuffer < 0 {
-		return nil, fmt.Errorf("peerkv: Config.WatchBuffer is %d", cfg.WatchBuffer)
+	buffer, err := watch.Buffer(DefaultChannel, cfg.WatchBuffer)
+	if err != nil {
+		return nil, err
 	}
-	if cfg.WatchBuffer == 0 {
-		cfg.WatchBuffer = DefaultWatchBuffer
-	}
-	m := &Map{watchBuffer: cfg.WatchBuffer, model: newModel(r.Self(), r.Now)}
-	var err error
+	m := &Map{watchBuffer: buffer, model: newModel(r.Self(), r.Now)}
 	if m.channel, err = mount.Open(DefaultChannel, r, channel, m.model); err != nil {
 		m.model.timer.Stop()
 		return nil, err

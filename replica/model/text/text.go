@@ -8,6 +8,7 @@ import (
 	"github.com/hearsaynet/hearsay/keys"
 	"github.com/hearsaynet/hearsay/replica"
 	"github.com/hearsaynet/hearsay/replica/model/internal/mount"
+	"github.com/hearsaynet/hearsay/replica/model/internal/watch"
 )
 
 // DefaultChannel is where a Text is mounted unless told otherwise.
@@ -40,14 +41,11 @@ type Text struct {
 // Mount folds what the replica has of a channel, "" for "text", into a Text, which follows
 // from then on.
 func Mount(r *replica.Replica, channel string, cfg Config) (*Text, error) {
-	if cfg.WatchBuffer < 0 {
-		return nil, fmt.Errorf("text: Config.WatchBuffer is %d", cfg.WatchBuffer)
+	buffer, err := watch.Buffer(DefaultChannel, cfg.WatchBuffer)
+	if err != nil {
+		return nil, err
 	}
-	if cfg.WatchBuffer == 0 {
-		cfg.WatchBuffer = DefaultWatchBuffer
-	}
-	t := &Text{watchBuffer: cfg.WatchBuffer, model: newModel(r.Self())}
-	var err error
+	t := &Text{watchBuffer: buffer, model: newModel(r.Self())}
 	if t.channel, err = mount.Open(DefaultChannel, r, channel, t.model); err != nil {
 		return nil, err
 	}

@@ -4,12 +4,25 @@ package watch
 
 import (
 	"context"
+	"fmt"
 	"sync"
 	"sync/atomic"
 )
 
 // DefaultBuffer bounds the changes that wait for one slow watcher.
 const DefaultBuffer = 1024
+
+// Buffer returns how many events wait for a slow watcher of a model, given its
+// Config.WatchBuffer, of which 0 is the default.
+func Buffer(model string, n int) (int, error) {
+	switch {
+	case n < 0:
+		return 0, fmt.Errorf("%s: Config.WatchBuffer is %d", model, n)
+	case n == 0:
+		return DefaultBuffer, nil
+	}
+	return n, nil
+}
 
 // Hub hands events to watchers, who see them as changes. Events do not change once told.
 type Hub[Event, Change any] struct {
