@@ -2,12 +2,14 @@ package replica
 
 import (
 	"bytes"
+	"errors"
 	"maps"
 	"slices"
 	"time"
 
 	"github.com/hearsaynet/hearsay/keys"
 	"github.com/hearsaynet/hearsay/replica/wire"
+	"github.com/hearsaynet/hearsay/verify"
 )
 
 // lane is one topic of a session. The session's mutex guards its fields, except
@@ -41,6 +43,8 @@ type lane struct {
 	answered bool                 // it has been answered with Done
 	inflight int                  // statements from this peer without a verdict
 	drained  bool
+	lost     bool          // since then, something from this peer was dropped
+	lostWait time.Duration // before it was asked for again, the last time
 	searches map[keys.NodeID]*search
 	unasked  map[keys.NodeID]struct{} // to be asked for in askMin, nil if nothing is
 	afresh   afresh
@@ -119,7 +123,7 @@ func (l *lane) sendDigest() {
 		}
 	}
 	s.nonce++
-	l.nonce, l.answered, l.drained = s.nonce, false, false
+	l.nonce, l.answered, l.drained, l.lost = s.nonce, false, false, false
 	l.digestLocked(s.nonce, unnamed, refs)
 }
 
@@ -413,6 +417,7 @@ func (l *lane) verdict(err error, charge bool) {
 	}
 	s.mu.Lock()
 	l.inflight--
+	l.lost = l.lost || errors.Is(err, verify.ErrDropped)
 	last := l.inflight == 0
 	s.mu.Unlock()
 	l.settled()
@@ -434,6 +439,9 @@ func (l *lane) done(nonce uint64) {
 func (l *lane) settled() {
 	s := l.s
 	s.mu.Lock()
+	if l.lost && l.answered && l.inflight == 0 && !l.drained {
+		l.askLostLocked()
+	}
 	news := l.answered && l.inflight == 0 && !l.drained
 	l.drained = l.drained || news
 	answers := l.answersLocked()
@@ -445,6 +453,17 @@ func (l *lane) settled() {
 		l.r.notices.send(Notice{Kind: Drained, Peer: l.name()})
 		s.wakeWriter()
 	}
+}
+
+// askLostLocked asks for everything again, in a while: some of what came was dropped.
+func (l *lane) askLostLocked() {
+	l.answered = false
+	l.lostWait = min(max(askMin, 2*l.lostWait), askMax)
+	time.AfterFunc(l.lostWait, func() {
+		if l.s.ctx.Err() == nil {
+			l.sendDigest()
+		}
+	})
 }
 
 // digest returns what we have, ascending, and whether it names all that we want.

@@ -100,8 +100,13 @@ func (e *CloseError) Blames() bool {
 	return !e.ByPeer && (e.Code == wire.CloseProtocol || e.Code == wire.CloseRefused)
 }
 
+// ErrShort is wrapped by the error of a session that was to stop when drained, and that the
+// peer ended in peace before: not all that it had is here.
+var ErrShort = errors.New("replica: the peer ended the session before it had sent all that it has, or some of it was dropped: sync again")
+
 // Sync holds one session over conn, and returns when it ends; conn is closed then.
-// The error is nil when both sides parted in peace. Two sides that only send, or only
+// The error is nil when both sides parted in peace and, with StopWhenDrained, this one has
+// what the other had. Two sides that only send, or only
 // receive, have nothing to do: with StopWhenDrained they part at once, else they stay linked,
 // and LinkStatus says so.
 func (r *Replica) Sync(ctx context.Context, conn io.ReadWriteCloser, o SyncConfig) error {
@@ -214,8 +219,26 @@ func (s *session) run(ctx context.Context, replicas []*Replica) error {
 	s.conn.Close()
 	if err == nil && s.cfg.StopWhenDrained {
 		s.awaitVerdicts(ctx)
+		err = s.shortfall()
 	}
 	return err
+}
+
+// shortfall says what is missing when a session that stops when drained has been ended
+// before: by the peer, which may be stopping, or because a replica was closed.
+func (s *session) shortfall() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, l := range s.lanes {
+		switch {
+		case s.scope.sendOnly, l.answered && !l.lost, s.way.Has(wire.WayReceives):
+		case l.r.ctx.Err() != nil:
+			return ErrClosed
+		default:
+			return fmt.Errorf("%w: topic %q", ErrShort, l.r.cfg.Topic)
+		}
+	}
+	return nil
 }
 
 // awaitVerdicts waits until everything that came has a verdict: the peer may have

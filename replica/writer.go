@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"math"
+	"slices"
 
 	"github.com/hearsaynet/hearsay/keys"
 	"github.com/hearsaynet/hearsay/replica/wire"
@@ -41,11 +42,11 @@ func (s *session) write(out *frameWriter) error {
 		if err != nil {
 			return s.cause(err)
 		}
-		if sent {
-			continue
-		}
 		if s.finished() {
 			return closing(wire.CloseDone, "")
+		}
+		if sent {
+			continue
 		}
 		if err := out.Flush(); err != nil {
 			return s.cause(err)
@@ -100,12 +101,12 @@ func (s *session) pickLocked() turn {
 	for range s.lanes {
 		l := s.lanes[s.turn]
 		s.turn = (s.turn + 1) % len(s.lanes)
+		l.finishLocked() // there may always be something newer to send
 		t := turn{lane: l, statements: l.statementsLocked()}
 		t.author = l.nextLocked()
 		if len(t.statements) > 0 || !t.author.IsZero() {
 			return t
 		}
-		l.finishLocked()
 	}
 	return turn{}
 }
@@ -279,6 +280,11 @@ func (r *Replica) serves(id keys.NodeID) bool {
 	return a != nil && a.admitted
 }
 
+// headsDueLocked reports whether a head waits for its turn, and not for newer runs.
+func (l *lane) headsDueLocked() bool {
+	return slices.ContainsFunc(l.heads, func(id keys.NodeID) bool { return !l.queued[id] })
+}
+
 // finished reports whether a session that stops when drained can stop: each side that
 // receives has what the other had.
 func (s *session) finished() bool {
@@ -289,7 +295,7 @@ func (s *session) finished() bool {
 	defer s.mu.Unlock()
 	for _, l := range s.lanes {
 		asked, offered := !s.scope.sendOnly, !s.scope.receiveOnly
-		if asked && !l.drained || offered && !l.served || len(l.unanswered) > 0 || len(l.owed) > 0 || len(l.proofs) > 0 || len(l.heads) > 0 {
+		if asked && !l.drained || offered && !l.served || len(l.unanswered) > 0 || len(l.owed) > 0 || len(l.proofs) > 0 || l.headsDueLocked() {
 			return false
 		}
 	}
