@@ -6,11 +6,13 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"reflect"
 	"sync"
 	"time"
 
 	"github.com/hearsaynet/hearsay/keys"
 	"github.com/hearsaynet/hearsay/replica/store"
+	"github.com/hearsaynet/hearsay/verify"
 )
 
 // Clone opens a second replica of the topic in this process, and returns when it has
@@ -57,15 +59,12 @@ func (r *Replica) cloneConfig(cfg Config) (_ Config, done func(), err error) {
 	done = func() {}
 	if cfg.Keystore == nil && cfg.Verify == nil {
 		cfg.Keystore, cfg.Verify = r.cfg.Keystore, r.cfg.Verify
-		if r.cfg.Signer != nil && (cfg.Keystore != nil || cfg.Verify == nil) { // r admits its own author without asking
-			own := keys.NewMemory(r.cfg.Signer.Public())
-			if cfg.Keystore == nil {
-				cfg.Keystore = own
-			} else {
-				both := keys.NewUnion(own, cfg.Keystore)
-				cfg.Keystore, done = both, func() { both.Close() }
-			}
+		if r.cfg.Signer != nil { // r admits its own author without asking
+			done = admitToo(&cfg, r.cfg.Signer.Public())
 		}
+	}
+	if reflect.ValueOf(cfg.Pipeline).IsZero() {
+		cfg.Pipeline = r.cfg.Pipeline
 	}
 	setDefault(&cfg.MaxSkew, r.cfg.MaxSkew)
 	setDefault(&cfg.MaxChange, r.cfg.MaxChange)
@@ -78,6 +77,31 @@ func (r *Replica) cloneConfig(cfg Config) (_ Config, done func(), err error) {
 		cfg.Now = r.cfg.Now
 	}
 	return cfg, done, nil
+}
+
+// admitToo has a configuration admit one more author. done is called when it is not used
+// any more.
+func admitToo(cfg *Config, key keys.PublicKey) (done func()) {
+	done = func() {}
+	own := keys.NewMemory(key)
+	if verifies := cfg.Verify; verifies != nil {
+		admits := verify.Admitted(own)
+		cfg.Verify = func(ctx context.Context, r *verify.Request, done func(verify.Verdict, error)) {
+			if r.Statement.Author() == key.ID() {
+				admits(ctx, r, done)
+			} else {
+				verifies(ctx, r, done)
+			}
+		}
+	}
+	switch {
+	case cfg.Keystore != nil:
+		both := keys.NewUnion(own, cfg.Keystore)
+		cfg.Keystore, done = both, func() { both.Close() }
+	case cfg.Verify == nil:
+		cfg.Keystore = own
+	}
+	return done
 }
 
 // keepUp holds sessions with r until either is closed.

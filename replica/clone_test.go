@@ -45,6 +45,13 @@ func TestClone(t *testing.T) {
 		{"a keystore without the own key", func(c *replica.Config) {
 			c.Verify, c.Keystore = nil, keys.NewMemory(wiretest.NewAuthor("c").Key())
 		}},
+		{"a Verify that refuses the own key", func(c *replica.Config) {
+			c.Keystore = keys.NewMemory(wiretest.NewAuthor("c").Key())
+			c.Verify = verify.Admitted(c.Keystore)
+		}},
+		{"a Verify without a keystore", func(c *replica.Config) {
+			c.Verify = verify.Admitted(keys.NewMemory(wiretest.NewAuthor("c").Key()))
+		}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			p := open(t, "p", tt.change)
