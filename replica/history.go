@@ -1,6 +1,7 @@
 package replica
 
 import (
+	"bytes"
 	"cmp"
 	"fmt"
 	"iter"
@@ -110,6 +111,7 @@ func sorted(seq iter.Seq2[Update, error], compare func(a, b Update) int) iter.Se
 				yield(Update{}, err)
 				return
 			}
+			u.Change = bytes.Clone(u.Change) // else all that is in its run stays in memory
 			all = append(all, u)
 		}
 		slices.SortFunc(all, compare)
@@ -126,10 +128,14 @@ func sorted(seq iter.Seq2[Update, error], compare func(a, b Update) int) iter.Se
 func (r *Replica) runs(after Clock, only []keys.NodeID) iter.Seq2[*wire.Run, error] {
 	return func(yield func(*wire.Run, error) bool) {
 		clock := r.Clock()
-		for _, id := range slices.SortedFunc(maps.Keys(clock), keys.NodeID.Compare) {
-			if only != nil && !slices.Contains(only, id) {
-				continue
+		if only != nil {
+			wanted := make(map[keys.NodeID]bool, len(only))
+			for _, id := range only {
+				wanted[id] = true
 			}
+			maps.DeleteFunc(clock, func(id keys.NodeID, _ wire.Ref) bool { return !wanted[id] })
+		}
+		for _, id := range slices.SortedFunc(maps.Keys(clock), keys.NodeID.Compare) {
 			end := clock[id].Seq
 			from := wire.Ref{Author: id, Seq: after[id].Seq}
 			if from.Seq >= end {

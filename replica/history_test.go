@@ -3,7 +3,10 @@ package replica_test
 import (
 	"fmt"
 	"iter"
+	"path/filepath"
+	"runtime"
 	"slices"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -11,6 +14,7 @@ import (
 	"github.com/hearsaynet/hearsay/keys"
 	"github.com/hearsaynet/hearsay/replica"
 	"github.com/hearsaynet/hearsay/replica/internal/wiretest"
+	"github.com/hearsaynet/hearsay/replica/store"
 )
 
 // changesOf returns the changes of updates, in order.
@@ -69,4 +73,46 @@ func testSelect(t *testing.T) {
 		break
 	}
 	p.Close()
+}
+
+// What is sorted holds the changes that are selected, and nothing else of their runs.
+func TestSelectionIsSmall(t *testing.T) {
+	s, err := store.OpenBolt(filepath.Join(t.TempDir(), "store"), store.BoltOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	x := wiretest.NewAuthor("x")
+	const runs, large = 16, 900 << 10
+	for prev := x.Start(); prev.Seq < 2*runs; {
+		run := x.Run(topic, prev, wiretest.Change(prev.Seq+1, "large", strings.Repeat("l", large)), wiretest.Change(prev.Seq+2, "small", "s"))
+		if err := s.Append(t.Context(), run); err != nil {
+			t.Fatal(err)
+		}
+		prev = run.End()
+	}
+	p := open(t, "", func(c *replica.Config) { c.Store = s })
+	defer p.Close()
+	heap := func() uint64 {
+		var m runtime.MemStats
+		runtime.GC()
+		runtime.GC()
+		runtime.ReadMemStats(&m)
+		return m.HeapAlloc
+	}
+	before, n := heap(), 0
+	for _, err := range p.Select(replica.Selection{Channels: []string{"small"}, Order: replica.ByTime}) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		if n++; n > 1 {
+			continue
+		}
+		if now := heap(); now > before+runs/2*large {
+			t.Errorf("%d bytes are held for %d updates of a byte", now-before, runs)
+		}
+	}
+	if n != runs {
+		t.Errorf("%d updates, want %d", n, runs)
+	}
 }
