@@ -37,7 +37,7 @@ func (r *Replica) Export(ctx context.Context, w io.Writer, o ExportConfig) (Cloc
 	defer context.AfterFunc(r.ctx, func() { cancel(ErrClosed) })()
 	f := r.newFollower() // before anything is read, so that nothing is missed
 	defer r.dropFollower(f)
-	x := &exporter{r: r, at: make(Clock), cuts: make(map[keys.NodeID]uint64), wrote: make(Clock)}
+	x := &exporter{r: r, at: make(Clock), cuts: make(map[keys.NodeID]uint64), from: make(Clock), wrote: make(Clock)}
 	if err := x.run(ctx, w, o, f); err != nil {
 		return x.wrote, fmt.Errorf("replica: export: %w", err)
 	}
@@ -50,6 +50,7 @@ type exporter struct {
 	out   *wire.ExportWriter
 	at    Clock                  // what the file and what is before it have
 	cuts  map[keys.NodeID]uint64 // the seqs of the proofs that are in the file
+	from  Clock                  // what is before the file, of the same history
 	wrote Clock
 }
 
@@ -115,7 +116,7 @@ func (x *exporter) begin(after Clock) error {
 			}
 			ref = have
 		}
-		x.at[id] = ref
+		x.at[id], x.from[id] = ref, ref
 		if ref.Hash != (wire.Hash{}) {
 			places = append(places, wire.Place{Ref: ref})
 		}
@@ -163,6 +164,9 @@ func (x *exporter) proof(id keys.NodeID) error {
 		return err
 	}
 	x.cuts[id] = p.Seq()
+	if x.wrote[id].Seq >= p.Seq() {
+		x.wroteUpTo(id)
+	}
 	return x.out.Write(p)
 }
 
@@ -176,6 +180,7 @@ func (x *exporter) runs(ctx context.Context, id keys.NodeID) error {
 			return fmt.Errorf("history of %v: %w", id, err)
 		case differs:
 			delete(x.at, id)
+			delete(x.from, id)
 			continue
 		case len(runs) == 0:
 			return nil
@@ -188,10 +193,19 @@ func (x *exporter) runs(ctx context.Context, id keys.NodeID) error {
 				return err
 			}
 			x.at[id], x.wrote[id] = run.End(), run.End()
-			if end := x.r.frontier(id); end.Seq < run.Last() { // a cut falls into it
-				x.wrote[id] = end
+			if x.r.frontier(id).Seq < run.Last() { // a cut falls into it
+				x.wroteUpTo(id)
 			}
 		}
+	}
+}
+
+// wroteUpTo notes that of what was written of an author no more counts than is stored.
+func (x *exporter) wroteUpTo(id keys.NodeID) {
+	if end := x.r.frontier(id); end.Seq > x.from[id].Seq {
+		x.wrote[id] = end
+	} else {
+		delete(x.wrote, id)
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 	"sync"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/hearsaynet/hearsay/keys"
 	"github.com/hearsaynet/hearsay/replica"
@@ -145,6 +146,59 @@ func TestExportFollows(t *testing.T) {
 		p.Close()
 		over.Wait()
 		mustErr(t, err, replica.ErrClosed)
+	})
+}
+
+// TestExportSaysWhatCounts: of an author that is cut while its updates are followed, Export
+// returns what is left of them; nothing if that was there before.
+func TestExportSaysWhatCounts(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := open(t, "", atModern)
+		x, y := wiretest.NewAuthor("x"), wiretest.NewAuthor("y")
+		var after []wire.Ref
+		for _, a := range []*wiretest.Author{x, y} {
+			one := a.Chain(topic, a.Start(), 1, 1, 1)
+			tell(t, p, a, one...)
+			after = append(after, one[0].End())
+		}
+		synctest.Wait()
+		var file sink
+		ctx, cancel := context.WithCancel(t.Context())
+		var wrote replica.Clock
+		var over sync.WaitGroup
+		over.Go(func() {
+			wrote, _ = p.Export(ctx, &file, replica.ExportConfig{Follow: true, After: replica.Clock{y.ID(): after[1]}})
+		})
+		synctest.Wait()
+		for i, a := range []*wiretest.Author{x, y} {
+			tell(t, p, a, a.Run(topic, after[i], wiretest.Change(1, "test", "another second")))
+		}
+		synctest.Wait()
+		cancel()
+		over.Wait()
+		if len(wrote) != 1 || wrote[x.ID()] != after[0] {
+			t.Errorf("it says that it wrote %v, want %v", wrote, after[0])
+		}
+		if _, _, proofs, _ := held(file.bytes()); proofs != 2 {
+			t.Errorf("%d fork proofs, want 2", proofs)
+		}
+		p.Close()
+	})
+}
+
+// TestImportEnds: one that is given up leaves nothing behind when its replica is closed.
+func TestImportEnds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := open(t, "p", atModern)
+		p.write(t, "1", "2")
+		file := export(t, p, replica.ExportConfig{})
+		p.Close()
+		q := open(t, "", func(c *replica.Config) { atModern(c); c.Verify = unsure(time.Hour) })
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		_, err := q.Import(ctx, bytes.NewReader(file))
+		mustErr(t, err, context.DeadlineExceeded)
+		q.Close() // and synctest finds what is left
 	})
 }
 

@@ -32,12 +32,11 @@ func (r *Replica) Import(ctx context.Context, file io.Reader) (ImportResult, err
 	if !slices.Contains(in.Topics(), r.cfg.Topic) {
 		return ImportResult{}, fmt.Errorf("%w: %q, but %q", errNoTopic, r.cfg.Topic, in.Topics())
 	}
-	imp := &importer{}
+	imp := &importer{waits: 1, done: make(chan struct{})} // until all is read
 	err = imp.read(ctx, r, in)
-	done := make(chan struct{})
-	go func() { imp.pending.Wait(); close(done) }()
+	imp.settled()
 	select {
-	case <-done:
+	case <-imp.done:
 	case <-ctx.Done():
 		err = cmp.Or(err, context.Cause(ctx))
 	case <-r.ctx.Done():
@@ -50,9 +49,19 @@ func (r *Replica) Import(ctx context.Context, file io.Reader) (ImportResult, err
 
 // importer is the source of an import file's runs.
 type importer struct {
-	pending sync.WaitGroup
-	mu      sync.Mutex // guards res
-	res     ImportResult
+	done chan struct{} // closed when nothing waits
+
+	mu    sync.Mutex // guards the fields below
+	waits int        // statements without a verdict
+	res   ImportResult
+}
+
+func (imp *importer) settled() {
+	imp.mu.Lock()
+	defer imp.mu.Unlock()
+	if imp.waits--; imp.waits == 0 {
+		close(imp.done)
+	}
 }
 
 func (imp *importer) read(ctx context.Context, r *Replica, in *wire.ExportReader) error {
@@ -69,6 +78,7 @@ func (imp *importer) read(ctx context.Context, r *Replica, in *wire.ExportReader
 		}
 		item := &imported{importer: imp}
 		imp.mu.Lock()
+		imp.waits++
 		switch s := s.(type) {
 		case *wire.UnverifiedRun:
 			item.updates = uint64(s.Len())
@@ -78,7 +88,6 @@ func (imp *importer) read(ctx context.Context, r *Replica, in *wire.ExportReader
 			imp.res.Proofs++
 		}
 		imp.mu.Unlock()
-		imp.pending.Add(1)
 		if err := r.offer(ctx, s, key, item); err != nil {
 			return fmt.Errorf("replica: import: %w", err)
 		}
@@ -98,7 +107,7 @@ func (i *imported) agreed(keys.NodeID, uint64)       {}
 func (i *imported) contradicted(keys.NodeID, uint64) {} // a file answers no questions
 
 func (i *imported) verdict(err error, _ bool) {
-	defer i.pending.Done()
+	defer i.settled()
 	if err == nil {
 		return
 	}
