@@ -1,6 +1,7 @@
 package object
 
 import (
+	"context"
 	"fmt"
 
 	"github.com/hearsaynet/hearsay/keys"
@@ -27,6 +28,11 @@ func Must(ops ...Op) []byte {
 		panic(err)
 	}
 	return b
+}
+
+// OnTell calls f, while the Object changes, with the paths that watchers are told of.
+func (o *Object) OnTell(ctx context.Context, f func(path string)) {
+	o.model.watches.Watch(ctx, 1, func(e event) bool { f(e.path); return false })
 }
 
 // Nodes returns how many nodes there are, the root and those at which nothing stands

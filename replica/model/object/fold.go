@@ -4,14 +4,14 @@ package object
 type fold struct {
 	edit
 	stamp   *stamp
-	touched func(at *place, was *node) // told before what stands there is changed; may be nil
+	touched *place // the root's; nil if nobody watches
 	changed bool
 }
 
 // apply folds one write, as the package's documentation defines it.
 func (f *fold) apply(root *node, w *write) *node {
 	root = f.mutable(root)
-	f.descend(root, &place{}, w.names, w)
+	f.descend(root, f.touched, w.names, w)
 	root.sum()
 	return root
 }
@@ -40,7 +40,7 @@ func (f *fold) descend(n *node, at *place, names []string, w *write) {
 func (f *fold) clear(n *node, at *place) {
 	f.changed = true
 	if n.claim.before(f.stamp) {
-		f.touch(n, at)
+		at.touch(n)
 		n.claim, n.value = nil, ""
 	}
 	n.cleared = f.stamp
@@ -57,7 +57,7 @@ func (f *fold) prune(n *node, above *place) *node {
 	at := above.child(n.name)
 	n.left, n.right, n.members = f.prune(n.left, above), f.prune(n.right, above), f.prune(n.members, at)
 	if n.claim.before(f.stamp) {
-		f.touch(n, at)
+		at.touch(n)
 		n.claim, n.value = nil, ""
 	}
 	if n.cleared.before(f.stamp) {
@@ -73,15 +73,9 @@ func (f *fold) claim(n *node, at *place, value string) {
 	}
 	f.changed = true
 	if n.claim == nil || !n.isObject() || value != "" {
-		f.touch(n, at)
+		at.touch(n)
 	}
 	n.claim, n.value = f.stamp, value
-}
-
-func (f *fold) touch(n *node, at *place) {
-	if f.touched != nil {
-		f.touched(at, n)
-	}
 }
 
 // fill sets n and what is below to the value that s, which has been checked, is at.

@@ -138,3 +138,30 @@ func TestHostileCost(t *testing.T) {
 		o.Close()
 	}
 }
+
+// TestHostileRemove: a short change that takes away many values with long paths is told of
+// without all the paths in memory at once.
+func TestHostileRemove(t *testing.T) {
+	const values, each = 20_000, 250 // bytes; a path alone is longer
+	o, model := object.Detached(keys.NodeID{}, 1)
+	long := strings.Repeat("/"+strings.Repeat("n", object.MaxName), 3)
+	var all []string
+	for i := range values {
+		all = append(all, fmt.Sprintf(`"%x":0`, i))
+	}
+	livetest.Apply(t, model, set(1, long, "{"+strings.Join(all, ",")+"}"))
+	before, told := livetest.LiveHeap(), 0
+	o.OnTell(t.Context(), func(string) {
+		if told++; told != values/2 {
+			return
+		}
+		if n := int(livetest.LiveHeap()) - int(before); n > values*each {
+			t.Errorf("%d bytes in memory for each value", n/values)
+		}
+	})
+	livetest.Apply(t, model, remove(2, "/"+strings.Repeat("n", object.MaxName)))
+	if told < values {
+		t.Errorf("%d of %d are told", told, values)
+	}
+	o.Close()
+}

@@ -1,8 +1,6 @@
 package object
 
 import (
-	"slices"
-	"strings"
 	"sync/atomic"
 
 	"github.com/hearsaynet/hearsay/keys"
@@ -44,35 +42,34 @@ func (m *model) ApplyUpdate(u replica.Update) (changed bool, err error) {
 		return false, err
 	}
 	s, seen := m.state.Fold()
-	if seen {
-		s.last++ // what nobody can see needs no copies
+	if !seen {
+		return s.fold(&u, writes, nil), nil
 	}
-	root := s.root.Load()
-	f := fold{edit: s.last}
-	var touched *touches
-	if seen && m.watches.Watched() {
-		touched = &touches{seen: make(map[string]struct{})}
-		f.touched = touched.add
-	}
+	s.last++ // what nobody can see needs no copies
+	m.watches.Together(func(tell func(event)) {
+		var touched *place
+		if m.watches.Watched() {
+			touched = new(place)
+		}
+		changed = s.fold(&u, writes, touched)
+		touched.each("", s.root.Load(), func(path string, before, now standing) {
+			if e := (event{path, before, now, u.Author == m.self}); e.shows() {
+				tell(e)
+			}
+		})
+	})
+	return changed, nil
+}
+
+// fold makes the writes of one update, of which readers see all or none.
+func (s *state) fold(u *replica.Update, writes []write, touched *place) (changed bool) {
+	root, f := s.root.Load(), fold{edit: s.last, touched: touched}
 	for i := range writes {
-		f.stamp = newStamp(&u, i)
+		f.stamp = newStamp(u, i)
 		root = f.apply(root, &writes[i])
 	}
 	s.root.Store(root)
-	if touched != nil {
-		m.tell(touched, root, u.Author == m.self)
-	}
-	return f.changed, nil
-}
-
-// tell hands the watchers what is different, by path.
-func (m *model) tell(touched *touches, root *node, local bool) {
-	slices.SortFunc(touched.list, func(a, b touch) int { return strings.Compare(a.path, b.path) })
-	for _, t := range touched.list {
-		if e := (event{t.path, t.before, t.at.in(root).standing(), local}); e.shows() {
-			m.watches.Tell(e)
-		}
-	}
+	return f.changed
 }
 
 // Reset implements replica.Model.
@@ -87,44 +84,17 @@ func (m *model) Rebuilt() {
 		}
 		m.state.Rebuilt()
 		if m.watches.Watched() {
-			d := difference{func(at *place, before, now *node) {
-				is := now.standing()
-				if e := (event{at.pointer(), before.standing(), is, is.claim.by(m.self)}); e.shows() {
+			differences("", old.root.Load(), now.root.Load(), func(path string, before, now standing) {
+				if e := (event{path, before, now, now.claim.by(m.self)}); e.shows() {
 					tell(e)
 				}
-			}}
-			d.members(&place{}, old.root.Load(), now.root.Load())
+			})
 		}
 	})
 }
 
-// touches are the places that a change has touched, and what stood there before it.
-type touches struct {
-	seen map[string]struct{}
-	list []touch
-}
-
-type touch struct {
-	path   string
-	at     *place
-	before standing
-}
-
-func (t *touches) add(at *place, was *node) {
-	path := at.pointer()
-	if _, again := t.seen[path]; !again && path != "" { // the root is an object for ever
-		t.seen[path] = struct{}{}
-		t.list = append(t.list, touch{path, at, was.standing()})
-	}
-}
-
-// difference walks through two trees.
-type difference struct {
-	tell func(at *place, before, now *node) // nil: nothing stands there
-}
-
-// members compares what is below two nodes, of which one may be nil.
-func (d difference) members(at *place, old, now *node) {
+// differences calls f for what stands below two nodes, of which one may be nil, at a path.
+func differences(path string, old, now *node, f func(path string, before, now standing)) {
 	before, after := old.list(), now.list()
 	for len(before) > 0 || len(after) > 0 {
 		var a, b *node
@@ -134,20 +104,16 @@ func (d difference) members(at *place, old, now *node) {
 		if len(before) == 0 || len(after) > 0 && after[0].name <= before[0].name {
 			b = after[0]
 		}
-		if a != nil {
-			before = before[1:]
-		}
-		if b != nil {
-			after = after[1:]
-		}
 		name := ""
 		if a != nil {
-			name = a.name
-		} else {
-			name = b.name
+			name, before = a.name, before[1:]
 		}
-		d.tell(at.child(name), a, b)
-		d.members(at.child(name), a, b)
+		if b != nil {
+			name, after = b.name, after[1:]
+		}
+		at := below(path, name)
+		f(at, a.standing(), b.standing())
+		differences(at, a, b, f)
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"math/rand/v2"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -436,4 +437,42 @@ func TestConcurrentUse(t *testing.T) {
 	close(done)
 	o.Close()
 	readers.Wait()
+}
+
+// TestWatchWhileWriting: who watches first and reads the object afterwards misses nothing,
+// also of a change that is being made meanwhile.
+func TestWatchWhileWriting(t *testing.T) {
+	var value strings.Builder
+	for i := range 5_000 {
+		fmt.Fprintf(&value, `,"%05d":0`, i)
+	}
+	update := set(1, "/a", "{"+value.String()[1:]+"}")
+	const rounds = 20
+	turns := 0 // that the change takes
+	for round := range rounds + 1 {
+		synctest.Test(t, func(t *testing.T) {
+			o, model := object.Detached(keys.NodeID{}, 1)
+			applied := make(chan struct{})
+			go func() {
+				defer close(applied)
+				model.ApplyUpdate(update)
+			}()
+			for i := 0; round == 0 || i < turns*round/rounds; i++ {
+				runtime.Gosched()
+				select {
+				case <-applied:
+					turns = max(turns, i)
+					return
+				default:
+				}
+			}
+			changes := watch(t, o, "/a")
+			missing := string(o.Snapshot()) == "{}"
+			<-applied
+			if got := told(changes); missing && !slices.Equal(got, []string{"/a ->{…}"}) {
+				t.Errorf("told %q", got)
+			}
+			o.Close()
+		})
+	}
 }

@@ -187,7 +187,7 @@ func (n *node) leaves(path string, yield func(Entry) bool) bool {
 	leaf := true
 	if !n.members.each(func(m *node) bool {
 		leaf = false
-		return m.leaves(path+Path(m.name), yield)
+		return m.leaves(below(path, m.name), yield)
 	}) {
 		return false
 	}

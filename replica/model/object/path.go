@@ -76,39 +76,10 @@ func checkName(name string) error {
 	return nil
 }
 
-// place is where a node stands: the names above it share their bytes.
-type place struct {
-	above *place // nil at the root
-	name  string
-}
-
-func (p *place) child(name string) *place { return &place{p, name} }
-
-// pointer returns the JSON Pointer of p.
-func (p *place) pointer() string {
-	var room [256]byte
-	return string(p.appendTo(room[:0]))
-}
-
-func (p *place) appendTo(dst []byte) []byte {
-	if p.above == nil {
-		return dst
+// below returns the JSON Pointer of a name in the object at path.
+func below(path, name string) string {
+	if strings.ContainsAny(name, "~/") {
+		name = escape.Replace(name)
 	}
-	dst = append(p.above.appendTo(dst), '/')
-	if strings.ContainsAny(p.name, "~/") {
-		return append(dst, escape.Replace(p.name)...)
-	}
-	return append(dst, p.name...)
-}
-
-// in returns the node at p of a tree, nil if nothing stands there.
-func (p *place) in(root *node) *node {
-	if p.above == nil {
-		return root
-	}
-	n := p.above.in(root)
-	if n == nil {
-		return nil
-	}
-	return n.member(p.name)
+	return path + "/" + name
 }
