@@ -47,5 +47,7 @@
 //
 // A listed channel takes about 250 bytes, one that was removed as much. A change costs
 // O(1) steps, and what is to be mounted is found anew in O(n log n) for n channels, at
-// most a tenth of the time. A change is the two names and 3 bytes.
+// most a tenth of the time. To mount a channel, a replica reads all that it has of the
+// topic, and others write only when that is over; so the Manifest rests as long as its
+// mounting took before it mounts more. A change is the two names and 3 bytes.
 package manifest

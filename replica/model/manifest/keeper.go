@@ -137,8 +137,9 @@ func (k *keeper) run() {
 	for {
 		began := time.Now()
 		listed, chosen := k.model.listed.Load(), k.chosen()
-		rest := restFactor * time.Since(began)
+		found := time.Since(began)
 		next := k.pass(chosen)
+		rest := max(restFactor*found, time.Since(began))
 		k.finish(listed)
 		if !k.wait(rest, nil) || !k.wait(next, k.wake) {
 			break
@@ -219,14 +220,14 @@ func (k *keeper) closeBut(chosen []*record) {
 func (k *keeper) mount(r *record) *mount {
 	m := &mount{kind: r.kind, again: time.Now().Add(retryAfter)}
 	m.model, m.err = call(k.kinds[r.kind], k.replica, r.channel)
-	was := k.status(r)
-	k.mu.Lock()
-	k.mounts[r.channel] = m
-	k.mu.Unlock()
 	k.model.watches.Together(func(tell func(event)) {
-		current := k.model.state.Now().get(r.channel) == r // else the watchers hear, or have heard, of another
-		if is := k.status(r); current && is.state != was.state {
-			tell(event{r, r, was, is, r.ref.Author == k.model.self})
+		now := k.model.state.Now().get(r.channel) // another update may have listed it meanwhile
+		was := k.status(now)
+		k.mu.Lock()
+		k.mounts[r.channel] = m
+		k.mu.Unlock()
+		if is := k.status(now); is.state != was.state {
+			tell(event{now, now, was, is, now.ref.Author == k.model.self})
 		}
 	})
 	return m

@@ -20,6 +20,7 @@ const (
 	// retryAfter is how long a channel rests whose model could not be mounted.
 	retryAfter = 30 * time.Second
 	// restFactor is how long the list rests after it has been read, in multiples of what
-	// that took: a tenth of the time at most goes into it, however long authors make it.
+	// that took: a tenth of the time at most goes into it, however long authors make it,
+	// and half into mounting what it names.
 	restFactor = 9
 )

@@ -198,6 +198,7 @@ type stub struct {
 	open   map[string]bool
 	opened int
 	fail   map[string]int // how often each channel's mounting fails; -1: panics
+	during func()         // called while something is mounted, if not nil
 }
 
 type stubModel struct {
@@ -215,6 +216,9 @@ func (s *stub) kind(_ *replica.Replica, channel string) (manifest.Mounted, error
 	}
 	if s.open[channel] {
 		s.t.Errorf("%s is mounted twice", channel)
+	}
+	if s.during != nil {
+		s.during()
 	}
 	s.open[channel] = true
 	s.opened++
@@ -349,6 +353,64 @@ func TestFailures(t *testing.T) {
 		want := []string{"fine - waiting", "fine waiting running", "panics - waiting", "panics waiting failed", "twice - waiting", "twice failed running", "twice waiting failed"}
 		if !slices.Equal(got, want) {
 			t.Errorf("told %q\nwant %q", got, want)
+		}
+		m.Close()
+	})
+}
+
+// TestListedAgainWhileMounted: what watchers hear leads to what is, though another update
+// has listed a channel while it was being mounted.
+func TestListedAgainWhileMounted(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, m, model := newStub(t, 1)
+		s.during = func() {
+			livetest.Apply(t, model, livetest.Update("b", 1, 2, manifest.MustAdd("c", "stub")))
+		}
+		changes, err := m.Watch(t.Context(), "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		m.Start()
+		livetest.Apply(t, model, livetest.Update("a", 1, 1, manifest.MustAdd("c", "stub")))
+		settle(t, m)
+		want := []string{"- waiting of 1", "waiting of 1 waiting of 2", "waiting of 2 running of 2"}
+		var got []string
+		for _, c := range livetest.Drain(changes) {
+			old := "-"
+			if c.Old != nil {
+				old = fmt.Sprint(c.Old.State, " of ", c.Old.Time)
+			}
+			got = append(got, fmt.Sprint(old, " ", c.New.State, " of ", c.New.Time))
+		}
+		if !slices.Equal(got, want) {
+			t.Errorf("told %q\nwant %q", got, want)
+		}
+		m.Close()
+	})
+}
+
+// TestHostileTurnover: an author who lists ever other channels has them mounted half of the
+// time at most: to mount one, a replica reads all that it has.
+func TestHostileTurnover(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const takes = 10 * time.Second
+		s, m, model := newStub(t, 2)
+		s.during = func() { time.Sleep(takes) }
+		m.Start()
+		began := time.Now()
+		for i := range uint64(600) {
+			livetest.Apply(t, model,
+				livetest.Update("m", 2*i+1, 2*i, manifest.MustAdd(fmt.Sprint(i), "stub")),
+				livetest.Update("m", 2*i+2, 2*i+1, manifest.MustRemove(fmt.Sprint(max(i, 2)-2))))
+			time.Sleep(time.Second)
+		}
+		if busy, all := time.Duration(s.opened)*takes, time.Since(began); busy > all/2+2*takes || busy < all/3 {
+			t.Errorf("mounting took %v of %v", busy, all)
+		}
+		s.during = nil
+		settle(t, m)
+		if got := s.channels(); got != "598 599" {
+			t.Errorf("mounted %s in the end", got)
 		}
 		m.Close()
 	})

@@ -66,13 +66,17 @@ func (m *model) ApplyUpdate(u replica.Update) (changed bool, err error) {
 	if before != nil && now.before(before) {
 		return false, nil
 	}
-	was := m.keeper.status(before)
-	l.records.Put(c.channel, now)
-	if seen {
-		m.listed.Add(1)
-		m.tell(m.watches.Tell, before, now, was)
-		m.keeper.look()
+	if !seen {
+		l.records.Put(c.channel, now)
+		return true, nil
 	}
+	m.watches.Together(func(tell func(event)) {
+		was := m.keeper.status(before)
+		l.records.Put(c.channel, now)
+		m.listed.Add(1)
+		m.tell(tell, before, now, was)
+	})
+	m.keeper.look()
 	return true, nil
 }
 
