@@ -404,10 +404,10 @@ func TestHostileTurnover(t *testing.T) {
 				livetest.Update("m", 2*i+2, 2*i+1, manifest.MustRemove(fmt.Sprint(max(i, 2)-2))))
 			time.Sleep(time.Second)
 		}
+		synctest.Wait()
 		if busy, all := time.Duration(s.opened)*takes, time.Since(began); busy > all/2+2*takes || busy < all/3 {
 			t.Errorf("mounting took %v of %v", busy, all)
 		}
-		s.during = nil
 		settle(t, m)
 		if got := s.channels(); got != "598 599" {
 			t.Errorf("mounted %s in the end", got)
