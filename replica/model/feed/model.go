@@ -43,6 +43,11 @@ type event struct {
 	removed, local bool
 }
 
+var _ watch.Holder = event{}
+
+// Held implements watch.Holder.
+func (e event) Held() int { return len(e.Value) }
+
 func (e event) change() Change {
 	return Change{Item: export(e.entry), Removed: e.removed, Local: e.local}
 }

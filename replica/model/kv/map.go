@@ -23,7 +23,8 @@ var ErrClosed = mount.ErrClosed
 
 // Config tunes a Map. The zero value of each field works.
 type Config struct {
-	// WatchBuffer is how many changes wait for a slow watcher. Default 1024.
+	// WatchBuffer is how many changes, with 64 MiB of values at most, wait for a slow
+	// watcher. Default 1024.
 	WatchBuffer int
 	// Resolve says which of two updates of a key counts: the greater one, by a result
 	// above 0 if that is a, below if it is b. It must order any updates of a key, always

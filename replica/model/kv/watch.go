@@ -64,6 +64,18 @@ const (
 	evicted
 )
 
+var _ watch.Holder = event{}
+
+// Held implements watch.Holder.
+func (e event) Held() (bytes int) {
+	for _, r := range [...]*record{e.before, e.now} {
+		if r != nil {
+			bytes += len(e.key) + len(r.value)
+		}
+	}
+	return bytes
+}
+
 func (e event) change() Change {
 	c := Change{Key: e.key, Local: e.local, Expired: e.why == expired, Evicted: e.why == evicted}
 	if e.before != nil {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 	"testing/synctest"
 
@@ -193,5 +194,24 @@ func TestWatchEnds(t *testing.T) {
 			t.Errorf("Watch after Close: %v", err)
 		}
 		m.Close()
+	})
+}
+
+// TestWatchLargeValues: a watcher that does not read keeps few values of a key that others
+// write on and on, however many changes may wait for it.
+func TestWatchLargeValues(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m, model := kv.Detached(keys.NodeID{}, 1000)
+		defer m.Close()
+		changes := watch(t, m, "")
+		value := strings.Repeat("v", 4<<20)
+		const writes = 20
+		for i := range uint64(writes) {
+			apply(t, model, update("a", i+1, i+1, kv.MustSet("k", value)))
+		}
+		all := livetest.Drain(changes)
+		if told, lost := len(all)-1, all[len(all)-1].Lost; told > 10 || lost != uint64(writes-told) {
+			t.Errorf("told %d of %d changes, and that %d are lost", told, writes, lost)
+		}
 	})
 }

@@ -24,7 +24,8 @@ var (
 
 // Config tunes a List. The zero value of each field works.
 type Config struct {
-	// WatchBuffer is how many changes wait for a slow watcher. Default 1024.
+	// WatchBuffer is how many changes, with 64 MiB of values at most, wait for a slow
+	// watcher. Default 1024.
 	WatchBuffer int
 }
 

@@ -3,6 +3,8 @@ package list
 import (
 	"context"
 	"fmt"
+
+	"github.com/hearsaynet/hearsay/replica/model/internal/watch"
 )
 
 // Change is one change of the list, or, with Lost, none.
@@ -40,6 +42,18 @@ type event struct {
 	from, to int
 	version  uint64
 	local    bool
+}
+
+var _ watch.Holder = event{}
+
+// Held implements watch.Holder.
+func (e event) Held() (bytes int) {
+	for _, el := range [...]*element{e.old, e.now} {
+		if el != nil {
+			bytes += len(el.value) + len(el.position)
+		}
+	}
+	return bytes
 }
 
 func (e event) change() Change {

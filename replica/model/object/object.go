@@ -19,7 +19,8 @@ var ErrClosed = mount.ErrClosed
 
 // Config tunes an Object. The zero value of each field works.
 type Config struct {
-	// WatchBuffer is how many changes wait for a slow watcher. Default 1024.
+	// WatchBuffer is how many changes, with 64 MiB of values at most, wait for a slow
+	// watcher. Default 1024.
 	WatchBuffer int
 }
 

@@ -60,6 +60,11 @@ func (e event) shows() bool {
 	return e.before.claim != e.now.claim && (e.before.claim == nil || e.now.claim == nil || e.before.claim.before(e.now.claim) || e.now.claim.before(e.before.claim))
 }
 
+var _ watch.Holder = event{}
+
+// Held implements watch.Holder.
+func (e event) Held() int { return len(e.path) + len(e.before.value) + len(e.now.value) }
+
 func (e event) change() Change {
 	return Change{Path: e.path, Old: e.before.entry(e.path), New: e.now.entry(e.path), Local: e.local}
 }

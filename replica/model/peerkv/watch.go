@@ -107,6 +107,18 @@ func (e event) any() *record {
 
 func (e event) id() string { return e.any().id() }
 
+var _ watch.Holder = event{}
+
+// Held implements watch.Holder.
+func (e event) Held() (bytes int) {
+	for _, r := range [...]*record{e.now, e.before} {
+		if r != nil {
+			bytes += len(r.text)
+		}
+	}
+	return bytes
+}
+
 func (e event) change(self keys.NodeID) Change {
 	c := Change{Author: e.peer.author, Key: e.any().key(), Local: e.peer.author == self, Expired: e.over != nil}
 	if e.before != nil {

@@ -135,6 +135,18 @@ func (e event) shows() bool {
 	return e.before.ref() != e.now.ref()
 }
 
+var _ watch.Holder = event{}
+
+// Held implements watch.Holder.
+func (e event) Held() (bytes int) {
+	for _, r := range [...]*record{e.before, e.now} {
+		if r != nil {
+			bytes += len(r.value)
+		}
+	}
+	return bytes
+}
+
 func (e event) change() Change {
 	return Change{Old: e.before.entry(), New: e.now.entry(), Local: e.local}
 }

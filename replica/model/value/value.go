@@ -24,7 +24,8 @@ type Config struct {
 	// History is how many values are kept, the last one included. Default 1, at most
 	// MaxHistory.
 	History int
-	// WatchBuffer is how many changes wait for a slow watcher. Default 1024.
+	// WatchBuffer is how many changes, with 64 MiB of values at most, wait for a slow
+	// watcher. Default 1024.
 	WatchBuffer int
 }
 

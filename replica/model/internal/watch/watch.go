@@ -24,6 +24,13 @@ func Buffer(model string, n int) (int, error) {
 	return n, nil
 }
 
+// MaxHeld bounds what the changes that wait for one slow watcher keep in memory, in bytes:
+// some sixty of the largest updates. A single change is never too large.
+const MaxHeld = 64 << 20
+
+// Holder is an event that keeps values in memory that its model may have dropped.
+type Holder interface{ Held() int } // bytes, about
+
 // Hub hands events to watchers, who see them as changes. Events do not change once told.
 type Hub[Event, Change any] struct {
 	show func(Event) Change
@@ -45,8 +52,8 @@ func New[Event, Change any](show func(Event) Change, lost func(n uint64) Change)
 }
 
 // Watch returns the changes that wants asks for, from now on, until ctx ends or the hub
-// is closed; then the channel is closed. At most buffer events wait for the reader. If
-// the hub is closed already, it returns nil.
+// is closed; then the channel is closed. At most buffer events wait for the reader, which
+// hold no more than MaxHeld. If the hub is closed already, it returns nil.
 func (h *Hub[Event, Change]) Watch(ctx context.Context, buffer int, wants func(Event) bool) <-chan Change {
 	w := &watcher[Event]{wants: wants, most: buffer, wake: make(chan struct{}, 1)}
 	h.mu.Lock()
@@ -119,11 +126,23 @@ func (h *Hub[Event, Change]) Together(f func(tell func(Event))) {
 }
 
 func (h *Hub[Event, Change]) tellLocked(e Event) {
+	q := queued[Event]{event: e, held: -1}
 	for w := range h.watchers {
-		if w.wants(e) {
-			w.push(e)
+		if !w.wants(e) {
+			continue
 		}
+		if q.held < 0 {
+			q.held = held(e)
+		}
+		w.push(q)
 	}
+}
+
+func held[Event any](e Event) int {
+	if h, ok := any(e).(Holder); ok {
+		return h.Held()
+	}
+	return 0
 }
 
 // Close ends all watchers and waits for them.
@@ -147,23 +166,26 @@ type watcher[Event any] struct {
 
 	mu    sync.Mutex // guards the fields below
 	queue []queued[Event]
+	held  int    // bytes, by the events of queue
 	lost  uint64 // missed behind the last of queue
 }
 
 // queued is an event, or how many were missed here.
 type queued[Event any] struct {
 	event Event
+	held  int // bytes
 	lost  uint64
 }
 
-func (w *watcher[Event]) push(e Event) {
+func (w *watcher[Event]) push(q queued[Event]) {
 	w.mu.Lock()
-	if w.lost > 0 && len(w.queue) < w.most {
+	if w.lost > 0 && w.hasRoomLocked(q) {
 		w.queue = append(w.queue, queued[Event]{lost: w.lost})
 		w.lost = 0
 	}
-	if len(w.queue) < w.most {
-		w.queue = append(w.queue, queued[Event]{event: e})
+	if w.hasRoomLocked(q) {
+		w.queue = append(w.queue, q)
+		w.held += q.held
 	} else {
 		w.lost++
 	}
@@ -174,6 +196,10 @@ func (w *watcher[Event]) push(e Event) {
 	}
 }
 
+func (w *watcher[Event]) hasRoomLocked(q queued[Event]) bool {
+	return len(w.queue) < w.most && (w.held == 0 || w.held+q.held <= MaxHeld)
+}
+
 func (w *watcher[Event]) pop() (q queued[Event], ok bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -182,6 +208,7 @@ func (w *watcher[Event]) pop() (q queued[Event], ok bool) {
 		q = w.queue[0]
 		w.queue[0] = queued[Event]{} // the array behind lives on
 		w.queue = w.queue[1:]
+		w.held -= q.held
 	case w.lost > 0:
 		q.lost, w.lost = w.lost, 0
 	default:

@@ -1,0 +1,44 @@
+package watch_test
+
+import (
+	"slices"
+	"testing"
+	"testing/synctest"
+
+	"github.com/hearsaynet/hearsay/replica/model/internal/livetest"
+	"github.com/hearsaynet/hearsay/replica/model/internal/watch"
+)
+
+// load is an event that holds so many bytes.
+type load int
+
+func (l load) Held() int { return int(l) }
+
+// TestHeld: what a slow watcher keeps in memory is bounded however large the changes are,
+// and it is told where it missed some; one that holds more than that alone is told.
+func TestHeld(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		hub := watch.New(func(l load) int { return int(l) }, func(n uint64) int { return -int(n) })
+		defer hub.Close()
+		changes := hub.Watch(t.Context(), 100, func(load) bool { return true })
+		const half, small, huge = watch.MaxHeld / 2, 1, 2 * watch.MaxHeld
+		tell := func(loads ...load) {
+			for _, l := range loads {
+				hub.Tell(l)
+				synctest.Wait() // the first goes to the reader's hand
+			}
+		}
+		tell(small, half, half-1, small, small, half, small)
+		if got, want := livetest.Drain(changes), []int{small, half, half - 1, small, -3}; !slices.Equal(got, want) {
+			t.Errorf("told %d, want %d", got, want)
+		}
+		tell(small, huge, small, half)
+		if got, want := livetest.Drain(changes), []int{small, huge, -2}; !slices.Equal(got, want) {
+			t.Errorf("told %d, want %d", got, want)
+		}
+		tell(half, half, half)
+		if got, want := livetest.Drain(changes), []int{half, half, half}; !slices.Equal(got, want) {
+			t.Errorf("told %d, want %d", got, want)
+		}
+	})
+}
