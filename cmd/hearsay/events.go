@@ -31,14 +31,18 @@ event is told to nobody when that time has passed, by each node's own clock.`,
 		ValidArgsFunction: completeNothing,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return a.attach(cmd.Context(), func(api node.API) error {
-				publish := api.Publish
+				publish, overhead := publisher(api.Publish), events.Overhead
 				if cmd.Flags().Changed("for") {
+					if ends <= 0 {
+						return usagef("--for %v: want a duration above 0, such as 20s", ends)
+					}
+					overhead = events.OverheadFor
 					publish = func(ctx context.Context, name string, data ...[]byte) ([]wire.Ref, error) {
 						return api.PublishFor(ctx, name, ends, data...)
 					}
 				}
 				if len(args) == 1 || args[1] == "-" {
-					return a.pubLines(cmd.Context(), api, publish, args[0], asJSON)
+					return a.pubLines(cmd.Context(), api, publish, args[0], overhead, asJSON)
 				}
 				ctx, cancel := a.durably(cmd.Context(), api)
 				defer cancel()
@@ -55,10 +59,10 @@ event is told to nobody when that time has passed, by each node's own clock.`,
 // publisher is node.API's Publish.
 type publisher func(ctx context.Context, name string, data ...[]byte) ([]wire.Ref, error)
 
-// pubLines publishes standard input line by line.
-func (a *app) pubLines(ctx context.Context, api node.API, publish publisher, name string, asJSON bool) error {
-	// Of an update, the name and what events add take the rest.
-	lines := newLineReader(a.in, max(0, replica.DefaultMaxChange-events.Overhead-len(name)))
+// pubLines publishes standard input line by line. Of an update, the name and overhead
+// bytes take some.
+func (a *app) pubLines(ctx context.Context, api node.API, publish publisher, name string, overhead int, asJSON bool) error {
+	lines := newLineReader(a.in, max(0, replica.DefaultMaxChange-overhead-len(name)))
 	published := 0
 	batches := batcher[[]byte]{
 		window: 1, // events keep the order of their lines
@@ -86,30 +90,44 @@ func (a *app) pubLines(ctx context.Context, api node.API, publish publisher, nam
 }
 
 func newTailCmd(a *app) *cobra.Command {
-	follow, asJSON := false, false
+	q, last, since, asJSON := node.TailQuery{}, 0, "", false
 	cmd := &cobra.Command{
 		Use:   "tail [PATTERN]",
 		Short: "Print events",
 		Long: `Prints the events whose names match PATTERN, each as a line, and ends; with -f it goes on
 until a signal. In PATTERN * stands for any characters up to a dot, and ** for any number
 of elements between dots: a.* is a.b, a.** is a, a.b and a.b.c. Unless PATTERN is one
-name, each event comes after its name and a tab.`,
+name, each event comes after its name and a tab. What is printed can be taken back later, as
+when its author's key is withdrawn: tail does not say so.`,
 		Example: `  hearsay tail door
-  hearsay tail -f 'sensors.**'`,
+  hearsay tail -n 10 -f 'sensors.**'
+  hearsay tail --since 24h`,
 		Args:              takes(0, 1),
 		ValidArgsFunction: completeNothing,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			pattern := arg(args, 0)
+			q.Pattern = arg(args, 0)
+			var err error
+			if q.Since, err = sinceTime(since, time.Now()); err != nil {
+				return err
+			}
+			if cmd.Flags().Changed("lines") {
+				switch q.Last = last; {
+				case last < 0:
+					return usagef("-n %d: want 0 or more", last)
+				case last == 0:
+					q.Last = -1
+				}
+			}
 			return a.attach(cmd.Context(), func(api node.API) error {
 				o := a.stdout()
-				for e, err := range api.Tail(cmd.Context(), pattern, follow) {
-					if follow && cmd.Context().Err() != nil {
+				for e, err := range api.Tail(cmd.Context(), q) {
+					if q.Follow && cmd.Context().Err() != nil {
 						return nil // the signal that ends it
 					}
 					if err == nil {
-						err = printEvent(o, e, events.IsPattern(pattern), asJSON)
+						err = printEvent(o, e, events.IsPattern(q.Pattern), asJSON)
 					}
-					if err == nil && follow {
+					if err == nil && q.Follow {
 						err = o.Flush()
 					}
 					if err != nil {
@@ -120,7 +138,9 @@ name, each event comes after its name and a tab.`,
 			})
 		},
 	}
-	cmd.Flags().BoolVarP(&follow, "follow", "f", false, "go on until a signal")
+	cmd.Flags().BoolVarP(&q.Follow, "follow", "f", false, "go on until a signal")
+	cmd.Flags().IntVarP(&last, "lines", "n", 0, "begin with the last `N` (default with all)")
+	cmd.Flags().StringVar(&since, "since", "", "leave out what is dated before `TIME`, such as 2027-01-31T18:00:00Z, or 90m for so long ago")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print each event as a JSON object")
 	return cmd
 }
@@ -133,12 +153,16 @@ type eventRecord struct {
 	Author keys.NodeID `json:"author"`
 	Seq    uint64      `json:"seq"`
 	Time   string      `json:"time"`
+	Until  string      `json:"until,omitempty"` // from when on nobody is told of it, if ever
 }
 
 func printEvent(o *output, e node.Event, named, asJSON bool) error {
 	if asJSON {
 		r := eventRecord{Name: e.Name, Author: e.Author, Seq: e.Seq, Time: stamp(e.Time)}
 		r.Data, r.Base64 = jsonBytes(e.Data)
+		if !e.Until.IsZero() {
+			r.Until = stamp(e.Until)
+		}
 		return o.json(r)
 	}
 	if named {

@@ -37,3 +37,18 @@ func (e *expiryFlags) time() (time.Time, error) {
 	}
 	return time.Time{}, nil
 }
+
+// sinceTime reads --since, zero if it is not given: a time, or how long before now.
+func sinceTime(since string, now time.Time) (time.Time, error) {
+	if since == "" {
+		return time.Time{}, nil
+	}
+	if ago, err := time.ParseDuration(since); err == nil && ago >= 0 {
+		return now.Add(-ago), nil
+	}
+	at, err := time.Parse(time.RFC3339, since)
+	if err != nil {
+		return at, usagef("--since %q: want a date and time as in RFC 3339, such as 2027-01-31T18:00:00Z, or how long ago, such as 90m", since)
+	}
+	return at, nil
+}

@@ -82,7 +82,7 @@ func newDelCmd(a *app) *cobra.Command {
 }
 
 func writeFlags(a *app, cmd *cobra.Command, asJSON *bool) {
-	cmd.Flags().BoolVar(asJSON, "json", false, "print author, seq and hash as one JSON object")
+	cmd.Flags().BoolVar(asJSON, "json", false, "print author, seq and hash of each update as JSON")
 	a.keyAccess.add(cmd.Flags())
 }
 

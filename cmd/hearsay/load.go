@@ -26,7 +26,8 @@ func newLoadCmd(a *app) *cobra.Command {
 		Short: "Set many keys from NDJSON",
 		Long: `Sets a key for each line {"key":…,"value":…} of FILE or standard input. A JSON string
 value is its characters, any other JSON value its JSON text; bytes that are not UTF-8 go as
-"value_base64" instead. Other fields are ignored, so that what dump prints can be loaded.
+"value_base64" instead, and "expires" is when the value expires. Other fields are ignored, so
+that what dump prints can be loaded.
 
 Bad lines are named by number, the good ones are loaded, and the exit code is 1. With
 --json it prints {"acknowledged":N} after every commit: so many lines, from the first on and
@@ -162,7 +163,7 @@ func newDumpCmd(a *app) *cobra.Command {
 		Use:   "dump",
 		Short: "Print all keys and values as NDJSON",
 		Long: `Prints {"key","value","author","seq","time"} for each key, bytewise in order; bytes that
-are not UTF-8 as "value_base64" instead of "value".`,
+are not UTF-8 as "value_base64" instead of "value". A value that expires has "expires", too.`,
 		Args: takes(0, 0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return a.attach(cmd.Context(), func(api node.API) error {

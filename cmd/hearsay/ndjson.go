@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"strconv"
+	"time"
 	"unicode/utf8"
 
 	"github.com/hearsaynet/hearsay/replica"
@@ -43,10 +44,32 @@ func parsePair(line []byte) (node.Pair, error) {
 	if err != nil {
 		return node.Pair{}, err
 	}
-	if err := checkPair(key, value); err != nil {
+	expires, err := parseExpires(fields["expires"])
+	if err != nil {
 		return node.Pair{}, err
 	}
-	return node.Pair{Key: key, Value: value}, nil
+	pair := node.Pair{Key: key, Value: value, Expires: expires}
+	if err := checkPair(pair); err != nil {
+		return node.Pair{}, err
+	}
+	return pair, nil
+}
+
+// parseExpires reads when a value expires, zero for never.
+func parseExpires(raw json.RawMessage) (time.Time, error) {
+	if raw == nil {
+		return time.Time{}, nil
+	}
+	s, err := jsonString(raw)
+	if err != nil {
+		return time.Time{}, fmt.Errorf(`"expires": %w`, err)
+	}
+	at, err := time.Parse(time.RFC3339, s)
+	// The years that kv can write, in ns since 1970.
+	if err != nil || at.Unix() <= 0 || at.UTC().Year() > 2261 {
+		return time.Time{}, errors.New(`"expires": want a time such as "2027-01-31T18:00:00Z", from 1970 to 2261`)
+	}
+	return at.UTC(), nil
 }
 
 // parseFields returns the fields that matter, as they stand in the line.
@@ -66,7 +89,7 @@ func parseFields(line []byte) (map[string]json.RawMessage, error) {
 			return nil, notObject(err)
 		}
 		switch name {
-		case "key", "value", "value_base64":
+		case "key", "value", "value_base64", "expires":
 			if fields[name.(string)] != nil {
 				return nil, fmt.Errorf("%q is there twice", name)
 			}
@@ -166,17 +189,21 @@ func escapedUnit(b []byte) (uint16, bool) {
 
 // checkPair names what a node would refuse, so that one line does not take its batch
 // with it.
-func checkPair(key string, value []byte) error {
-	switch {
-	case key == "":
+func checkPair(p node.Pair) error {
+	most := maxPair
+	if !p.Expires.IsZero() {
+		most -= 8
+	}
+	switch size := len(p.Key) + len(p.Value); {
+	case p.Key == "":
 		return errors.New(`"key" is empty`)
-	case len(key) > kv.MaxKey:
-		return fmt.Errorf(`"key" has %d bytes, at most %d`, len(key), kv.MaxKey)
-	case len(key)+len(value) > maxPair:
-		return fmt.Errorf("key and value have %d bytes, at most %d", len(key)+len(value), maxPair)
+	case len(p.Key) > kv.MaxKey:
+		return fmt.Errorf(`"key" has %d bytes, at most %d`, len(p.Key), kv.MaxKey)
+	case size > most:
+		return fmt.Errorf("key and value have %d bytes, at most %d", size, most)
 	}
 	return nil
 }
 
-// maxPair is what an update of ours holds, in bytes, less kv's three.
+// maxPair is what an update of ours holds, in bytes, less kv's three. A time takes eight.
 const maxPair = replica.DefaultMaxChange - 3

@@ -31,6 +31,7 @@ func TestParsePair(t *testing.T) {
 		{`{"key":"k","value_base64":""}`, "k", ""},
 		{`{"key":"k","value":"v","author":"Qm","KEY":1,"Value":2}`, "k", "v"},
 		{`{"\u006bey":"k","value":"v"}`, "k", "v"},
+		{`{"key":"k","value":"v","expires":"2027-01-31T18:00:00.5+01:00"}`, "k", "v"},
 	} {
 		p, err := parsePair([]byte(tt.line))
 		if err != nil || p.Key != tt.key || string(p.Value) != tt.value {
@@ -41,38 +42,45 @@ func TestParsePair(t *testing.T) {
 
 func TestParsePairRefuses(t *testing.T) {
 	for line, says := range map[string]string{
-		``:                                                           "cut short",
-		`{"key":"k","value":"v"`:                                     "cut short",
-		`{"key":"k","value":`:                                        "cut short",
-		`["key","value"]`:                                            "not a JSON object",
-		`"key"`:                                                      "not a JSON object",
-		`{"key":"k" "value":"v"}`:                                    "not a JSON object",
-		`{"key":"k","value":tru}`:                                    "not a JSON object",
-		`{"key":"k","value":01}`:                                     "not a JSON object",
-		`{"key":"k","value":"v"}{}`:                                  "something stands after",
-		`{"key":"k","value":"v"} x`:                                  "something stands after",
-		`{"value":"v"}`:                                              `no "key"`,
-		`{"key":"k"}`:                                                `no "value"`,
-		`{"key":null,"value":"v"}`:                                   "want a JSON string",
-		`{"key":["k"],"value":"v"}`:                                  "want a JSON string",
-		`{"key":"","value":"v"}`:                                     "is empty",
-		`{"key":"k","value":1,"value":2}`:                            "twice",
-		`{"key":"k","key":"k","value":2}`:                            "twice",
-		`{"key":"k","value":1,"\u006bey":""}`:                        "twice",
-		`{"key":"k","value":null,"value":2}`:                         "twice",
-		`{"key":"k","value":"\ud83d"}`:                               "surrogate",
-		`{"key":"k","value":"\ude00\ud83d"}`:                         "surrogate",
-		`{"key":"k","value":"\\\ud83d\\"}`:                           "surrogate",
-		`{"key":"\udfff","value":""}`:                                "surrogate",
-		"{\"key\":\"k\",\"value\":\"\xff\"}":                         "not UTF-8",
-		`{"key":"k","value_base64":"/w"}`:                            "not base64",
-		`{"key":"k","value_base64":"/x=="}`:                          "not base64",
-		`{"key":"k","value_base64":5}`:                               "want a JSON string",
-		`{"key":"k","value":"","value_base64":""}`:                   "both",
-		`{"key":"` + strings.Repeat("k", 1025) + `","value":""}`:     "at most 1024",
-		`{"key":"k","value":"` + strings.Repeat("v", maxPair) + `"}`: "at most 65533",
-		`{"key":"k","value":` + strings.Repeat("[", 20000) + `}`:     "not a JSON object",
-		`{"key":"k","value":"v","more":` + strings.Repeat("[", 200) + `}`: "not a JSON object",
+		``:                                                             "cut short",
+		`{"key":"k","value":"v"`:                                       "cut short",
+		`{"key":"k","value":`:                                          "cut short",
+		`["key","value"]`:                                              "not a JSON object",
+		`"key"`:                                                        "not a JSON object",
+		`{"key":"k" "value":"v"}`:                                      "not a JSON object",
+		`{"key":"k","value":tru}`:                                      "not a JSON object",
+		`{"key":"k","value":01}`:                                       "not a JSON object",
+		`{"key":"k","value":"v"}{}`:                                    "something stands after",
+		`{"key":"k","value":"v"} x`:                                    "something stands after",
+		`{"value":"v"}`:                                                `no "key"`,
+		`{"key":"k"}`:                                                  `no "value"`,
+		`{"key":null,"value":"v"}`:                                     "want a JSON string",
+		`{"key":["k"],"value":"v"}`:                                    "want a JSON string",
+		`{"key":"","value":"v"}`:                                       "is empty",
+		`{"key":"k","value":1,"value":2}`:                              "twice",
+		`{"key":"k","key":"k","value":2}`:                              "twice",
+		`{"key":"k","value":1,"\u006bey":""}`:                          "twice",
+		`{"key":"k","value":null,"value":2}`:                           "twice",
+		`{"key":"k","value":"\ud83d"}`:                                 "surrogate",
+		`{"key":"k","value":"\ude00\ud83d"}`:                           "surrogate",
+		`{"key":"k","value":"\\\ud83d\\"}`:                             "surrogate",
+		`{"key":"\udfff","value":""}`:                                  "surrogate",
+		"{\"key\":\"k\",\"value\":\"\xff\"}":                           "not UTF-8",
+		`{"key":"k","value_base64":"/w"}`:                              "not base64",
+		`{"key":"k","value_base64":"/x=="}`:                            "not base64",
+		`{"key":"k","value_base64":5}`:                                 "want a JSON string",
+		`{"key":"k","value":"","value_base64":""}`:                     "both",
+		`{"key":"k","value":"","expires":null}`:                        `"expires": want a JSON string`,
+		`{"key":"k","value":"","expires":5}`:                           `"expires": want a JSON string`,
+		`{"key":"k","value":"","expires":"tomorrow"}`:                  `"expires": want a time`,
+		`{"key":"k","value":"","expires":"0001-01-01T00:00:00Z"}`:      `"expires": want a time`,
+		`{"key":"k","value":"","expires":"1970-01-01T00:30:00+01:00"}`: `"expires": want a time`,
+		`{"key":"k","value":"","expires":"2262-01-01T00:00:00Z"}`:      `"expires": want a time`,
+		`{"key":"k","value":"` + strings.Repeat("v", maxPair-8) + `","expires":"2027-01-31T18:00:00Z"}`: "at most 65525",
+		`{"key":"` + strings.Repeat("k", 1025) + `","value":""}`:                                        "at most 1024",
+		`{"key":"k","value":"` + strings.Repeat("v", maxPair) + `"}`:                                    "at most 65533",
+		`{"key":"k","value":` + strings.Repeat("[", 20000) + `}`:                                        "not a JSON object",
+		`{"key":"k","value":"v","more":` + strings.Repeat("[", 200) + `}`:                               "not a JSON object",
 	} {
 		p, err := parsePair([]byte(line))
 		if err == nil || !strings.Contains(err.Error(), says) {
@@ -85,14 +93,14 @@ func TestParsePairRefuses(t *testing.T) {
 func TestRecord(t *testing.T) {
 	at := time.Date(2026, 11, 21, 5, 0, 0, 120, time.FixedZone("", 3600))
 	for _, value := range []string{"", "v", "<&>\u2028\x00\x7f\u202e", "\xff", "a\xc3", strings.Repeat("😀", 99)} {
-		b, err := json.Marshal(newRecord(node.Value{Key: "k\n", Value: []byte(value), Seq: 7, Time: at}))
+		b, err := json.Marshal(newRecord(node.Value{Key: "k\n", Value: []byte(value), Seq: 7, Time: at, Expires: at}))
 		if err != nil {
 			t.Fatal(err)
 		}
-		if !strings.Contains(string(b), `"seq":7,"time":"2026-11-21T04:00:00.000000120Z"}`) {
+		if !strings.Contains(string(b), `"seq":7,"time":"2026-11-21T04:00:00.000000120Z","expires":"2026-11-21T04:00:00.000000120Z"}`) {
 			t.Errorf("%s", b)
 		}
-		if p, err := parsePair(b); err != nil || p.Key != "k\n" || string(p.Value) != value {
+		if p, err := parsePair(b); err != nil || p.Key != "k\n" || string(p.Value) != value || !p.Expires.Equal(at) {
 			t.Errorf("%q came back as %q, %v", value, p.Value, err)
 		}
 		shown := escapeJSON(string(b))
@@ -107,7 +115,7 @@ func FuzzParsePair(f *testing.F) {
 		Corpus: "ndjson", Decode: parsePair, Loose: true,
 		Alloc: fuzztest.Alloc{PerByte: 64, Constant: 128 << 10}, // a field of a few bytes has its own copy
 		Encode: func(p node.Pair) ([]byte, error) {
-			return json.Marshal(newRecord(node.Value{Key: p.Key, Value: p.Value}))
+			return json.Marshal(newRecord(node.Value{Key: p.Key, Value: p.Value, Expires: p.Expires}))
 		},
 		Check: func(t *testing.T, _ []byte, p node.Pair) {
 			if !utf8.ValidString(p.Key) || p.Key == "" || len(p.Key)+len(p.Value) > maxPair {

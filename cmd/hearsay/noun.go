@@ -68,15 +68,19 @@ func (n *noun) verbs(all ...verb) {
 	}
 }
 
-// change carries out an operation that writes. With --json its answer is printed.
+// change carries out an operation that writes. With --json its answers are printed.
 func change[Q, A any](ctx context.Context, c call, op models.Operation[Q, A], q Q) error {
 	ctx, cancel := c.durably(ctx, c.api)
 	defer cancel()
-	answer, err := op.One(ctx, c.api, c.channel, q)
-	if err != nil || !c.json {
-		return err
+	for answer, err := range op.All(ctx, c.api, c.channel, q) {
+		if err == nil && c.json {
+			err = c.printJSON(answer)
+		}
+		if err != nil {
+			return err
+		}
 	}
-	return c.printJSON(answer)
+	return nil
 }
 
 // show prints the answers of an operation, each as line does, or as JSON.

@@ -35,9 +35,8 @@ type API interface {
 	Publish(ctx context.Context, name string, data ...[]byte) ([]wire.Ref, error)
 	// PublishFor is Publish of events that are told to nobody when d has passed.
 	PublishFor(ctx context.Context, name string, d time.Duration, data ...[]byte) ([]wire.Ref, error)
-	// Tail yields the events that match a pattern ("" for all) in their order, and with follow goes
-	// on until ctx ends.
-	Tail(ctx context.Context, pattern string, follow bool) iter.Seq2[Event, error]
+	// Tail yields events in their order, and with Follow goes on until ctx ends.
+	Tail(ctx context.Context, q TailQuery) iter.Seq2[Event, error]
 
 	// Do carries out an operation on a data model: package models has them.
 	models.Doer
@@ -62,8 +61,9 @@ type API interface {
 
 // Pair is a key and the value that it is set to.
 type Pair struct {
-	Key   string `json:"key"`
-	Value []byte `json:"value"`
+	Key     string    `json:"key"`
+	Value   []byte    `json:"value"`
+	Expires time.Time `json:"expires,omitzero"` // as in SetUntil; zero: never
 }
 
 // Value is a key's value and the update that set it.
@@ -91,6 +91,14 @@ type Change struct {
 	Lost uint64 `json:"lost,omitempty"`
 }
 
+// TailQuery says which events Tail yields. Its zero value is all that are there.
+type TailQuery struct {
+	Pattern string    `json:"pattern,omitempty"` // "" for every name
+	Since   time.Time `json:"since,omitzero"`    // leaves out what is dated before
+	Last    int       `json:"last,omitempty"`    // leaves out all but the last so many of what is there; 0: none, -1: all
+	Follow  bool      `json:"follow,omitempty"`
+}
+
 // Event is one event and the update that published it.
 type Event struct {
 	Name   string      `json:"name"`
@@ -98,6 +106,8 @@ type Event struct {
 	Author keys.NodeID `json:"author"`
 	Seq    uint64      `json:"seq"`
 	Time   time.Time   `json:"time"`
+	// Until is from when on nobody is told of it; zero: for ever.
+	Until time.Time `json:"until,omitzero"`
 }
 
 // Update is one update, of any channel.

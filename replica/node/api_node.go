@@ -105,12 +105,12 @@ func (n *Node) PublishFor(ctx context.Context, name string, d time.Duration, dat
 }
 
 // Tail implements API.
-func (n *Node) Tail(ctx context.Context, pattern string, follow bool) iter.Seq2[Event, error] {
+func (n *Node) Tail(ctx context.Context, q TailQuery) iter.Seq2[Event, error] {
 	t, err := n.topic("")
 	if err != nil {
 		return failing[Event](err)
 	}
-	return t.Tail(ctx, pattern, follow)
+	return t.Tail(ctx, q)
 }
 
 // History implements API.

@@ -143,10 +143,10 @@ func TestWatchAndTail(t *testing.T) {
 		if _, err := api.Publish(ctx, "other", []byte("3")); err != nil {
 			t.Fatal(err)
 		}
-		if got, want := tail(t, api.Tail(ctx, "", false), -1), []string{"n=1", "n=2", "other=3"}; !reflect.DeepEqual(got, want) {
+		if got, want := tail(t, api.Tail(ctx, node.TailQuery{}), -1), []string{"n=1", "n=2", "other=3"}; !reflect.DeepEqual(got, want) {
 			t.Errorf("tail: %q, want %q", got, want)
 		}
-		follow := api.Tail(ctx, "n", true)
+		follow := api.Tail(ctx, node.TailQuery{Pattern: "n", Follow: true})
 		if _, err := api.Publish(ctx, "n", []byte("4")); err != nil {
 			t.Fatal(err)
 		}
@@ -156,7 +156,7 @@ func TestWatchAndTail(t *testing.T) {
 
 		// What follows ends with its context, in peace.
 		stopped, stop := context.WithCancel(ctx)
-		changes, events := api.Watch(stopped, ""), api.Tail(stopped, "", true)
+		changes, events := api.Watch(stopped, ""), api.Tail(stopped, node.TailQuery{Follow: true})
 		stop()
 		for _, err := range changes {
 			t.Errorf("watch after its end: %v", err)
@@ -295,7 +295,7 @@ func TestSameAnswers(t *testing.T) {
 		out = append(out, v, err)
 		_, err = api.Get(ctx, "nothing")
 		out = append(out, err.Error())
-		out = append(out, dump(t, api), tail(t, api.Tail(ctx, "", false), -1))
+		out = append(out, dump(t, api), tail(t, api.Tail(ctx, node.TailQuery{}), -1))
 		for _, seq := range []uint64{0, 1, 7} {
 			x, err := api.Explain(ctx, b.ID(), seq)
 			out = append(out, x, err)
@@ -347,7 +347,7 @@ func TestTopics(t *testing.T) {
 func TestNodeStopsUnderCommands(t *testing.T) {
 	n := up(t, "a", node.Options{})
 	api := attach(t, node.Options{Dir: n.Dir()})
-	changes, events := api.Watch(t.Context(), ""), api.Tail(t.Context(), "", true)
+	changes, events := api.Watch(t.Context(), ""), api.Tail(t.Context(), node.TailQuery{Follow: true})
 	direct := n.Watch(t.Context(), "")
 	began := time.Now()
 	stop(t, n)

@@ -77,7 +77,13 @@ var errNoAnswer = errors.New("the node does not answer")
 
 // items sends a request now and yields what is answered.
 func items[T any](ctx context.Context, c *client, op string, q request) iter.Seq2[T, error] {
+	if err := q.check(); err != nil {
+		return failing[T](fmt.Errorf("node: %w", err))
+	}
 	body, err := json.Marshal(q)
+	if err == nil && len(body) > maxRequest {
+		err = fmt.Errorf("%w for a running node: a request of %d bytes, at most %d", replica.ErrTooLarge, len(body), maxRequest)
+	}
 	if err != nil {
 		return failing[T](fmt.Errorf("node: %w", err))
 	}
@@ -199,9 +205,9 @@ func (c *client) PublishFor(ctx context.Context, name string, d time.Duration, d
 }
 
 // Tail implements API.
-func (c *client) Tail(ctx context.Context, pattern string, follow bool) iter.Seq2[Event, error] {
-	seq := items[Event](ctx, c, opTail, request{Name: pattern, Follow: follow})
-	if follow {
+func (c *client) Tail(ctx context.Context, q TailQuery) iter.Seq2[Event, error] {
+	seq := items[Event](ctx, c, opTail, request{Tail: q})
+	if q.Follow {
 		return untilDone(ctx, seq)
 	}
 	return seq

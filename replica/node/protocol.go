@@ -4,7 +4,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
+	"unicode/utf8"
 
 	"github.com/hearsaynet/hearsay/keys"
 	"github.com/hearsaynet/hearsay/replica"
@@ -12,6 +14,7 @@ import (
 	"github.com/hearsaynet/hearsay/replica/model/feed"
 	"github.com/hearsaynet/hearsay/replica/model/kv"
 	"github.com/hearsaynet/hearsay/replica/model/list"
+	"github.com/hearsaynet/hearsay/replica/model/object"
 	"github.com/hearsaynet/hearsay/replica/model/text"
 	"github.com/hearsaynet/hearsay/replica/node/models"
 	"github.com/hearsaynet/hearsay/replica/store"
@@ -59,6 +62,7 @@ type request struct {
 	For     *time.Duration `json:"for,omitempty"`
 	Name    string         `json:"name,omitempty"`
 	Data    [][]byte       `json:"data,omitempty"`
+	Tail    TailQuery      `json:"tail,omitzero"`
 	Follow  bool           `json:"follow,omitempty"`
 	Author  keys.NodeID    `json:"author,omitzero"`
 	Seq     uint64         `json:"seq,omitempty"`
@@ -71,6 +75,26 @@ type request struct {
 	Authors  []keys.NodeID `json:"authors,omitempty"`
 	Channels []string      `json:"channels,omitempty"`
 	Order    replica.Order `json:"order,omitempty"`
+}
+
+// check refuses what JSON would change: names that are not UTF-8.
+func (q *request) check() error {
+	switch {
+	case !utf8.ValidString(q.Key):
+		return fmt.Errorf("%w: not UTF-8", kv.ErrBadKey)
+	case !utf8.ValidString(q.Name):
+		return fmt.Errorf("%w: not UTF-8", events.ErrBadName)
+	case !utf8.ValidString(q.Tail.Pattern):
+		return fmt.Errorf("%w: not UTF-8", events.ErrBadPattern)
+	case !utf8.ValidString(q.Channel) || slices.ContainsFunc(q.Channels, func(c string) bool { return !utf8.ValidString(c) }):
+		return errors.New("a channel's name that is not UTF-8")
+	}
+	for i, p := range q.Pairs {
+		if !utf8.ValidString(p.Key) {
+			return fmt.Errorf("pair %d: %w: not UTF-8", i, kv.ErrBadKey)
+		}
+	}
+	return nil
 }
 
 func (q *request) selection() replica.Selection {
@@ -146,10 +170,13 @@ var codes = map[string]error{
 	"no-operation":     models.ErrUnknown,
 	"other-model":      models.ErrOtherModel,
 	"nothing":          models.ErrNothing,
+	"not-utf8":         models.ErrNotUTF8,
 	"list-range":       list.ErrRange,
 	"no-draft":         models.ErrNoDraft,
 	"text-range":       text.ErrRange,
 	"text-not-utf8":    text.ErrNotUTF8,
+	"bad-path":         object.ErrBadPath,
+	"bad-value":        object.ErrBadValue,
 	"not-own":          feed.ErrNotOwn,
 	"no-item":          feed.ErrNotFound,
 	"no-topic":         ErrNoTopic,

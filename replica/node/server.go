@@ -102,7 +102,7 @@ var answers = map[string]answerFunc{
 		return anyOf(t.Watch(ctx, q.Key))
 	},
 	opTail: func(ctx context.Context, t *topic, q *request) iter.Seq2[any, error] {
-		return anyOf(t.Tail(ctx, q.Name, q.Follow))
+		return anyOf(t.Tail(ctx, q.Tail))
 	},
 	opDo: func(ctx context.Context, t *topic, q *request) iter.Seq2[any, error] {
 		return anyOf(t.Do(ctx, q.Name, q.Channel, q.Request))
@@ -224,7 +224,7 @@ func (c *control) serve(w http.ResponseWriter, r *http.Request) {
 		c.answer(w, false, failing[any](err))
 		return
 	}
-	live := op == opWatch || (op == opTail || op == opExport) && q.Follow || op == opDo && models.Follows(q.Name)
+	live := op == opWatch || op == opTail && q.Tail.Follow || op == opExport && q.Follow || op == opDo && models.Follows(q.Name)
 	ctx := r.Context()
 	if live {
 		var cancel context.CancelFunc

@@ -43,7 +43,7 @@ func (n *Node) openTopic(ctx context.Context, name string) (_ *topic, err error)
 	if t.r, err = replica.Open(ctx, cfg); err != nil {
 		return nil, fmt.Errorf("node: %w", err)
 	}
-	t.models = models.NewSet(t.r)
+	t.models = models.NewSet(t.r, kv.DefaultChannel, events.DefaultChannel)
 	if t.kv, err = kv.Mount(t.r, kv.DefaultChannel, kv.Config{}); err == nil {
 		t.events, err = events.Mount(t.r, events.DefaultChannel, events.Config{})
 	}
@@ -112,7 +112,7 @@ func (t *topic) SetMany(ctx context.Context, pairs []Pair) ([]wire.Ref, error) {
 	}
 	many := make([]kv.Pair, len(pairs))
 	for i, p := range pairs {
-		many[i] = kv.Pair{Key: p.Key, Value: p.Value}
+		many[i] = kv.Pair(p)
 	}
 	refs, err := t.kv.SetMany(ctx, many)
 	return refs, orClosed(err)
@@ -241,33 +241,45 @@ func (t *topic) PublishFor(ctx context.Context, name string, d time.Duration, da
 	return refs, orClosed(err)
 }
 
-func (t *topic) Tail(ctx context.Context, pattern string, follow bool) iter.Seq2[Event, error] {
+func (t *topic) Tail(ctx context.Context, q TailQuery) iter.Seq2[Event, error] {
 	return func(yield func(Event, error) bool) {
 		if err := t.readable(); err != nil {
 			yield(Event{}, err)
 			return
 		}
-		seq, err := t.events.Replay(pattern, events.From{})
-		if follow {
-			seq, err = t.events.Follow(ctx, pattern, events.From{})
+		from := events.From{Since: q.Since, Last: q.Last}
+		if q.Last < 0 {
+			from.After, from.Last = t.r.Clock(), 0
+		}
+		seq, err := t.events.Replay(q.Pattern, from)
+		if q.Follow {
+			seq, err = t.events.Follow(ctx, q.Pattern, from)
 		}
 		if err != nil {
-			yield(Event{}, err)
+			yield(Event{}, orClosed(err))
 			return
 		}
 		for e := range seq {
-			if !follow && ctx.Err() != nil {
+			if !q.Follow && ctx.Err() != nil {
 				yield(Event{}, context.Cause(ctx))
 				return
 			}
-			if !yield(Event{Name: e.Name, Data: e.Data, Author: e.Author, Seq: e.Seq, Time: instant(e.Time)}, nil) {
+			if !yield(event(e), nil) {
 				return
 			}
 		}
-		if follow && ctx.Err() == nil {
+		if q.Follow && ctx.Err() == nil {
 			yield(Event{}, fmt.Errorf("node: %w", ErrClosed))
 		}
 	}
+}
+
+func event(e events.Event) Event {
+	out := Event{Name: e.Name, Data: e.Data, Author: e.Author, Seq: e.Seq, Time: instant(e.Time)}
+	if e.Until != 0 {
+		out.Until = instant(e.Until)
+	}
+	return out
 }
 
 func (t *topic) History(ctx context.Context, s replica.Selection) iter.Seq2[Update, error] {

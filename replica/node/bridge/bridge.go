@@ -32,7 +32,7 @@ type Topic interface {
 	Dump(ctx context.Context) iter.Seq2[node.Value, error]
 	Watch(ctx context.Context, glob string) iter.Seq2[node.Change, error]
 	Publish(ctx context.Context, name string, data ...[]byte) ([]wire.Ref, error)
-	Tail(ctx context.Context, name string, follow bool) iter.Seq2[node.Event, error]
+	Tail(ctx context.Context, q node.TailQuery) iter.Seq2[node.Event, error]
 }
 
 // Kind is the model on both sides.

@@ -504,7 +504,7 @@ func TestEvents(t *testing.T) {
 	}
 	topic := func() string {
 		var all []string
-		for ev, err := range n.Tail(t.Context(), "", false) {
+		for ev, err := range n.Tail(t.Context(), node.TailQuery{}) {
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -43,7 +43,7 @@ type origin struct {
 }
 
 func (s *eventSide) run(ctx context.Context) error {
-	for e, err := range s.cfg.Topic.Tail(ctx, "", false) {
+	for e, err := range s.cfg.Topic.Tail(ctx, node.TailQuery{}) {
 		if err != nil {
 			return err
 		}
@@ -124,7 +124,7 @@ func (s *eventSide) publish(ctx context.Context, u scuttlebutt.Update) error {
 
 // toTheFleet emits what the topic has and npm has not.
 func (s *eventSide) toTheFleet(ctx context.Context) error {
-	for e, err := range s.cfg.Topic.Tail(ctx, "", true) {
+	for e, err := range s.cfg.Topic.Tail(ctx, node.TailQuery{Follow: true}) {
 		if err != nil {
 			return err
 		}

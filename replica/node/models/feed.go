@@ -54,7 +54,7 @@ var (
 		}
 		return feedItems(items)
 	})
-	FeedPush = write(feeds, "push", func(ctx context.Context, f *feed.Feed, items [][]byte) ([]wire.Ref, error) {
+	FeedPush = writeMany(feeds, "push", func(ctx context.Context, f *feed.Feed, items [][]byte) ([]wire.Ref, error) {
 		return f.PushMany(ctx, items...)
 	})
 	// FeedRemove removes an item, which must be the own author's.

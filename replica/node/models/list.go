@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"iter"
 
+	"github.com/hearsaynet/hearsay/keys"
 	"github.com/hearsaynet/hearsay/replica"
 	"github.com/hearsaynet/hearsay/replica/model/list"
 	"github.com/hearsaynet/hearsay/replica/wire"
@@ -36,6 +37,13 @@ type ListValues struct {
 	Values [][]byte `json:"values"`
 }
 
+// Inserted is an element that has been inserted, and the update that did.
+type Inserted struct {
+	ID     list.ElementID `json:"id"`
+	Author keys.NodeID    `json:"author"`
+	Seq    uint64         `json:"seq"`
+}
+
 // ListRange is N elements of a list from index At on.
 type ListRange struct {
 	At int `json:"at"`
@@ -62,15 +70,23 @@ var (
 	ListGet = read(lists, "get", func(_ context.Context, l *list.List, at int) (Element, error) {
 		e, ok := l.Get(at)
 		if !ok {
-			return Element{}, fmt.Errorf("models: %w: %d of %d elements", list.ErrRange, at, l.Len())
+			return Element{}, fmt.Errorf("models: %w: %d, of %d elements", list.ErrRange, at, l.Len())
 		}
 		return *newElement(at, &e), nil
 	})
-	ListInsert = write(lists, "insert", func(ctx context.Context, l *list.List, q ListValues) ([]list.ElementID, error) {
-		if q.At < 0 {
-			return l.Append(ctx, q.Values...)
+	ListInsert = writeMany(lists, "insert", func(ctx context.Context, l *list.List, q ListValues) ([]Inserted, error) {
+		insert := func(ctx context.Context, values ...[]byte) ([]list.ElementID, error) {
+			return l.Insert(ctx, q.At, values...)
 		}
-		return l.Insert(ctx, q.At, q.Values...)
+		if q.At < 0 {
+			insert = l.Append
+		}
+		ids, err := insert(ctx, q.Values...)
+		elements := make([]Inserted, len(ids))
+		for i, id := range ids {
+			elements[i] = Inserted{id, id.Author, id.Seq}
+		}
+		return elements, err
 	})
 	ListSet = write(lists, "set", func(ctx context.Context, l *list.List, q ListValues) (wire.Ref, error) {
 		if len(q.Values) != 1 {
@@ -78,7 +94,7 @@ var (
 		}
 		return l.Set(ctx, q.At, q.Values[0])
 	})
-	ListRemove = write(lists, "rm", func(ctx context.Context, l *list.List, q ListRange) ([]wire.Ref, error) {
+	ListRemove = writeMany(lists, "rm", func(ctx context.Context, l *list.List, q ListRange) ([]wire.Ref, error) {
 		return l.Remove(ctx, q.At, q.N)
 	})
 	ListMoveTo = write(lists, "move", func(ctx context.Context, l *list.List, q ListMove) (wire.Ref, error) {

@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"iter"
+	"reflect"
+	"unicode/utf8"
 
 	"github.com/hearsaynet/hearsay/replica"
 )
@@ -23,6 +25,10 @@ type Operation[Request, Answer any] struct{ name string }
 func (o Operation[Request, Answer]) All(ctx context.Context, d Doer, channel string, q Request) iter.Seq2[Answer, error] {
 	return func(yield func(Answer, error) bool) {
 		var none Answer
+		if !isText(reflect.ValueOf(q)) { // JSON would change it
+			yield(none, fmt.Errorf("models: %s: text that is %w", o.name, ErrNotUTF8))
+			return
+		}
 		request, err := json.Marshal(q)
 		if err != nil {
 			yield(none, fmt.Errorf("models: %s: %w", o.name, err))
@@ -51,6 +57,30 @@ func (o Operation[Request, Answer]) One(ctx context.Context, d Doer, channel str
 		return a, err
 	}
 	return a, fmt.Errorf("models: %s has no answer", o.name)
+}
+
+// isText reports whether all strings in a request are UTF-8.
+func isText(v reflect.Value) bool {
+	switch v.Kind() {
+	case reflect.String:
+		return utf8.ValidString(v.String())
+	case reflect.Struct:
+		for _, field := range v.Fields() {
+			if !isText(field) {
+				return false
+			}
+		}
+	case reflect.Slice:
+		if v.Type().Elem().Kind() == reflect.Uint8 {
+			return true // goes as base64
+		}
+		for i := range v.Len() {
+			if !isText(v.Index(i)) {
+				return false
+			}
+		}
+	}
+	return true
 }
 
 // effect is what an operation does besides answering.
@@ -98,6 +128,24 @@ func each[M closer, Q, A any](k kind[M], verb string, f func(ctx context.Context
 // write adds an operation that signs updates, and has one answer.
 func write[M closer, Q, A any](k kind[M], verb string, f func(ctx context.Context, m M, q Q) (A, error)) Operation[Q, A] {
 	return add(k, verb, writes, one(f))
+}
+
+// writeMany adds an operation that signs updates, with an answer for each thing that it
+// has written, also when it fails later.
+func writeMany[M closer, Q, A any](k kind[M], verb string, f func(ctx context.Context, m M, q Q) ([]A, error)) Operation[Q, A] {
+	return add(k, verb, writes, func(ctx context.Context, m M, q Q) iter.Seq2[A, error] {
+		return func(yield func(A, error) bool) {
+			answers, err := f(ctx, m, q)
+			for _, a := range answers {
+				if !yield(a, nil) {
+					return
+				}
+			}
+			if err != nil {
+				yield(*new(A), err)
+			}
+		}
+	})
 }
 
 // follow adds an operation that answers until its context ends.

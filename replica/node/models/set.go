@@ -19,7 +19,10 @@ var ErrNothing = errors.New("nothing there")
 
 // ErrOtherModel is wrapped by the error of an operation on a channel that has a model of
 // another kind.
-var ErrOtherModel = errors.New("the channel has another model")
+var ErrOtherModel = errors.New("in use as another model")
+
+// ErrNotUTF8 is wrapped by the errors of requests with text that is not UTF-8.
+var ErrNotUTF8 = errors.New("not UTF-8")
 
 // Set is the models of one replica. It is safe for concurrent use. Close it before the
 // replica.
@@ -38,9 +41,14 @@ type slot struct {
 	model closer
 }
 
-// NewSet returns the models of r, of which none is mounted yet.
-func NewSet(r *replica.Replica) *Set {
-	return &Set{replica: r, slots: make(map[string]*slot)}
+// NewSet returns the models of r, of which none is mounted yet. On the channels in taken
+// the program has mounted models of its own, of the kinds with the same names.
+func NewSet(r *replica.Replica, taken ...string) *Set {
+	s := &Set{replica: r, slots: make(map[string]*slot)}
+	for _, channel := range taken {
+		s.slots[channel] = &slot{noun: channel}
+	}
+	return s
 }
 
 // Do carries an operation out.
@@ -78,7 +86,7 @@ func mounted[M closer](s *Set, k kind[M], channel string) (m M, err error) {
 	}
 	m, ok := at.model.(M)
 	if !ok {
-		return m, fmt.Errorf("models: channel %q: %w: it is in use as %s, not as %s", channel, ErrOtherModel, at.noun, k.noun)
+		return m, fmt.Errorf("models: channel %q is %w: %s, not %s", channel, ErrOtherModel, at.noun, k.noun)
 	}
 	return m, nil
 }

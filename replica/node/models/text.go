@@ -82,14 +82,14 @@ var (
 		}
 	})
 	// TextReplace deletes characters and inserts others in their place.
-	TextReplace = write(texts, "replace", func(ctx context.Context, t *drafted, q TextEdit) ([]wire.Ref, error) {
+	TextReplace = writeMany(texts, "replace", func(ctx context.Context, t *drafted, q TextEdit) ([]wire.Ref, error) {
 		return t.Replace(ctx, q.At, q.Delete, q.Insert)
 	})
 	// TextDraft begins a draft, for TextApply to end. The node holds the last 16.
 	TextDraft = read(texts, "draft", func(_ context.Context, t *drafted, _ None) (Draft, error) { return t.hold(), nil })
 	// TextApply makes of a draft a new version, and of the text what both it and others
 	// have made of it since. Draft number 0 is the text as it is now.
-	TextApply = write(texts, "apply", func(ctx context.Context, t *drafted, q Draft) ([]wire.Ref, error) {
+	TextApply = writeMany(texts, "apply", func(ctx context.Context, t *drafted, q Draft) ([]wire.Ref, error) {
 		if q.Number == 0 {
 			return t.Text.Apply(ctx, q.Text)
 		}
