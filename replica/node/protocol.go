@@ -14,6 +14,7 @@ import (
 	"github.com/hearsaynet/hearsay/replica/model/feed"
 	"github.com/hearsaynet/hearsay/replica/model/kv"
 	"github.com/hearsaynet/hearsay/replica/model/list"
+	"github.com/hearsaynet/hearsay/replica/model/manifest"
 	"github.com/hearsaynet/hearsay/replica/model/object"
 	"github.com/hearsaynet/hearsay/replica/model/text"
 	"github.com/hearsaynet/hearsay/replica/node/models"
@@ -175,6 +176,8 @@ var codes = map[string]error{
 	"no-draft":         models.ErrNoDraft,
 	"text-range":       text.ErrRange,
 	"text-not-utf8":    text.ErrNotUTF8,
+	"bad-channel-name": manifest.ErrBadName,
+	"reserved":         manifest.ErrReserved,
 	"bad-path":         object.ErrBadPath,
 	"bad-value":        object.ErrBadValue,
 	"not-own":          feed.ErrNotOwn,

@@ -97,6 +97,14 @@ func (w *write) check() error {
 	return checkValue(w.value, len(w.names), size)
 }
 
+// badWrite says which of n writes an error is about.
+func badWrite(n, i int, err error) error {
+	if n == 1 {
+		return err
+	}
+	return fmt.Errorf("write %d: %w", i, err)
+}
+
 // encode makes a change of writes.
 func encode(writes []write) ([]byte, error) {
 	if len(writes) == 0 || len(writes) > MaxOps {
@@ -106,10 +114,10 @@ func encode(writes []write) ([]byte, error) {
 	for i := range writes {
 		w := &writes[i]
 		if err := w.check(); err != nil {
-			return nil, fmt.Errorf("write %d: %w", i, err)
+			return nil, badWrite(len(writes), i, err)
 		}
 		if len(w.value) >= 1<<24 {
-			return nil, fmt.Errorf("write %d: %w of %d bytes", i, ErrBadValue, len(w.value))
+			return nil, badWrite(len(writes), i, fmt.Errorf("%w of %d bytes", ErrBadValue, len(w.value)))
 		}
 		b = append(b, byte(w.op))
 		at := len(b)

@@ -46,7 +46,7 @@ func NewChange(ops ...Op) ([]byte, error) {
 	for i, o := range ops {
 		names, err := parsePath(o.Path)
 		if err != nil {
-			return nil, badOp(ops, i, err)
+			return nil, fmt.Errorf("object: %w", badWrite(len(ops), i, err))
 		}
 		writes[i] = write{op: opRemove, names: names}
 		if o.Value == nil {
@@ -54,7 +54,7 @@ func NewChange(ops ...Op) ([]byte, error) {
 		}
 		writes[i].op = opSet
 		if writes[i].value, err = canonical(o.Value, len(names)); err != nil {
-			return nil, badOp(ops, i, err)
+			return nil, fmt.Errorf("object: %w", badWrite(len(ops), i, err))
 		}
 	}
 	b, err := encode(writes)
@@ -62,14 +62,6 @@ func NewChange(ops ...Op) ([]byte, error) {
 		return nil, fmt.Errorf("object: %w", err)
 	}
 	return b, nil
-}
-
-// badOp says which of the writes an error is about, if there are more than one.
-func badOp(ops []Op, i int, err error) error {
-	if len(ops) == 1 {
-		return fmt.Errorf("object: %w", err)
-	}
-	return fmt.Errorf("object: write %d: %w", i, err)
 }
 
 // Object is the object of one channel of a replica. It is safe for concurrent use. Close

@@ -26,7 +26,7 @@ func (o Operation[Request, Answer]) All(ctx context.Context, d Doer, channel str
 	return func(yield func(Answer, error) bool) {
 		var none Answer
 		if !isText(reflect.ValueOf(q)) { // JSON would change it
-			yield(none, fmt.Errorf("models: %s: text that is %w", o.name, ErrNotUTF8))
+			yield(none, fmt.Errorf("models: text that is %w", ErrNotUTF8))
 			return
 		}
 		request, err := json.Marshal(q)
@@ -186,11 +186,12 @@ func add[M closer, Q, A any](k kind[M], verb string, e effect, f func(ctx contex
 				yield(nil, fmt.Errorf("models: request of %s: %w", name, err))
 				return
 			}
-			m, err := mounted(s, k, channel)
+			m, leave, err := enter(s, k, channel)
 			if err != nil {
 				yield(nil, err)
 				return
 			}
+			defer leave()
 			for a, err := range f(ctx, m, q) {
 				if !yield(a, err) || err != nil {
 					return

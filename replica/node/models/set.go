@@ -17,8 +17,8 @@ var ErrUnknown = errors.New("no such operation")
 // ErrNothing is wrapped by the errors of operations that read what is not there.
 var ErrNothing = errors.New("nothing there")
 
-// ErrOtherModel is wrapped by the error of an operation on a channel that has a model of
-// another kind.
+// ErrOtherModel is wrapped by the error of an operation on a channel that something else
+// uses as a model of another kind.
 var ErrOtherModel = errors.New("in use as another model")
 
 // ErrNotUTF8 is wrapped by the errors of requests with text that is not UTF-8.
@@ -39,14 +39,15 @@ type slot struct {
 	mu    sync.Mutex // held while the model is mounted; guards the fields below
 	noun  string     // "" until it is
 	model closer
+	users int // operations under way, for which the model stays
 }
 
-// NewSet returns the models of r, of which none is mounted yet. On the channels in taken
-// the program has mounted models of its own, of the kinds with the same names.
+// NewSet returns the models of r, of which none is mounted yet. The channels in taken have
+// other models, of the kinds with the same names.
 func NewSet(r *replica.Replica, taken ...string) *Set {
 	s := &Set{replica: r, slots: make(map[string]*slot)}
 	for _, channel := range taken {
-		s.slots[channel] = &slot{noun: channel}
+		s.slots[channel] = &slot{noun: channel, users: 1}
 	}
 	return s
 }
@@ -62,33 +63,48 @@ func (s *Set) Do(ctx context.Context, name, channel string, request json.RawMess
 	return op.do(ctx, s, channel, request)
 }
 
-// mounted returns the model of a channel, "" for the one with the kind's name, and
-// mounts it if it is not.
-func mounted[M closer](s *Set, k kind[M], channel string) (m M, err error) {
+// enter returns the model of a channel, "" for the one with the kind's name, and mounts it
+// if it is not. It stays until leave is called.
+func enter[M closer](s *Set, k kind[M], channel string) (m M, leave func(), err error) {
 	if channel == "" {
 		channel = k.noun
 	}
 	at, err := s.slot(channel)
 	if err != nil {
-		return m, err
+		return m, nil, err
 	}
 	at.mu.Lock()
 	defer at.mu.Unlock()
-	if at.noun == "" {
+	m, ok := at.model.(M)
+	if !ok {
+		if at.users > 0 {
+			return m, nil, fmt.Errorf("models: channel %q is %w: %s, not %s", channel, ErrOtherModel, at.noun, k.noun)
+		}
+		at.close()
 		if m, err = k.mount(s.replica, channel); err != nil {
-			return m, err
+			return m, nil, err
 		}
 		at.noun, at.model = k.noun, m
 		if s.gone() { // Close has come by meanwhile
 			m.Close()
 		}
-		return m, nil
 	}
-	m, ok := at.model.(M)
-	if !ok {
-		return m, fmt.Errorf("models: channel %q is %w: %s, not %s", channel, ErrOtherModel, at.noun, k.noun)
+	at.users++
+	return m, at.leave, nil
+}
+
+func (at *slot) leave() {
+	at.mu.Lock()
+	defer at.mu.Unlock()
+	at.users--
+}
+
+// close unmounts the model, if any. The caller holds mu.
+func (at *slot) close() {
+	if at.model != nil {
+		at.model.Close()
 	}
-	return m, nil
+	at.model = nil
 }
 
 func (s *Set) slot(channel string) (*slot, error) {
@@ -119,9 +135,7 @@ func (s *Set) Close() {
 	s.mu.Unlock()
 	for _, at := range slots {
 		at.mu.Lock()
-		if at.model != nil {
-			at.model.Close()
-		}
+		at.close()
 		at.mu.Unlock()
 	}
 }

@@ -91,7 +91,7 @@ func open(t *testing.T) local {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { r.Close() })
-	s := NewSet(r)
+	s := NewSet(r, "taken")
 	t.Cleanup(s.Close)
 	return local{s}
 }
@@ -144,6 +144,16 @@ func TestOperations(t *testing.T) {
 	}
 }
 
+// hold keeps testmap in use until leave is called.
+func hold(t *testing.T, s *Set) (leave func()) {
+	t.Helper()
+	_, leave, err := enter(s, maps, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return leave
+}
+
 func TestRefusals(t *testing.T) {
 	d, ctx := open(t), t.Context()
 	answers := func(name, channel, request string) (err error) {
@@ -160,8 +170,28 @@ func TestRefusals(t *testing.T) {
 	if _, err := logLen.One(ctx, d, "testmap", struct{}{}); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := mapSet.One(ctx, d, "", pair{"k", ""}); !errors.Is(err, ErrOtherModel) {
-		t.Errorf("a channel with another model: %v", err)
+	// A channel is what it is asked for as, but for what is under way.
+	if _, err := mapSet.One(ctx, d, "", pair{"k", ""}); err != nil {
+		t.Errorf("a channel that nobody uses as another model: %v", err)
+	}
+	leave := hold(t, d.Set)
+	if _, err := logLen.One(ctx, d, "testmap", struct{}{}); !errors.Is(err, ErrOtherModel) || !strings.Contains(err.Error(), "testmap, not testlog") {
+		t.Errorf("a channel that is in use as another model: %v", err)
+	}
+	leave()
+	if _, err := logLen.One(ctx, d, "testmap", struct{}{}); err != nil {
+		t.Errorf("after its use: %v", err)
+	}
+	if _, err := mapSet.One(ctx, d, "taken", pair{"k", ""}); !errors.Is(err, ErrOtherModel) {
+		t.Errorf("a channel that the program uses: %v", err)
+	}
+	if _, err := mapSet.One(ctx, d, "\xff", pair{"k", ""}); err == nil {
+		t.Error("a channel with a name that is not UTF-8 is mounted")
+	}
+	for _, q := range []any{"\xff", pair{Value: "\xff"}, []string{"", "\xff"}, struct{ P []pair }{[]pair{{Key: "\xff"}}}} {
+		if _, err := (Operation[any, pair]{"testmap/set"}).One(ctx, d, "", q); !errors.Is(err, ErrNotUTF8) {
+			t.Errorf("%q: %v, want ErrNotUTF8", q, err)
+		}
 	}
 	if _, err := mapSet.One(ctx, d, "bad\nname", pair{"k", ""}); err == nil {
 		t.Error("a channel with a bad name is mounted")
