@@ -16,6 +16,7 @@ import (
 	"github.com/hearsaynet/hearsay/replica/model/list"
 	"github.com/hearsaynet/hearsay/replica/model/manifest"
 	"github.com/hearsaynet/hearsay/replica/model/object"
+	"github.com/hearsaynet/hearsay/replica/model/peerkv"
 	"github.com/hearsaynet/hearsay/replica/model/text"
 	"github.com/hearsaynet/hearsay/replica/node/models"
 	"github.com/hearsaynet/hearsay/replica/store"
@@ -178,6 +179,8 @@ var codes = map[string]error{
 	"text-not-utf8":    text.ErrNotUTF8,
 	"bad-channel-name": manifest.ErrBadName,
 	"reserved":         manifest.ErrReserved,
+	"bad-peer-key":     peerkv.ErrBadKey,
+	"bad-peer-expiry":  peerkv.ErrBadExpiry,
 	"bad-path":         object.ErrBadPath,
 	"bad-value":        object.ErrBadValue,
 	"not-own":          feed.ErrNotOwn,
