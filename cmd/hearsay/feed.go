@@ -17,7 +17,8 @@ of them are merged by time.`)
 	n.verbs(
 		verb{
 			use: "show [AUTHOR]", short: "Print the items", most: 1,
-			long: "Prints the items of all feeds by time, or those of AUTHOR, one a line: author, seq and item with tabs between them.",
+			long: `Prints the items of all feeds by time, or those of AUTHOR, one a line: author, seq and item
+with tabs between them.`,
 			do: func(ctx context.Context, c call, args []string) error {
 				var q models.FeedPart
 				if len(args) == 1 {
@@ -43,7 +44,8 @@ of them are merged by time.`)
 		},
 		verb{
 			use: "rm SEQ", short: "Remove an item from this node's feed", least: 1, most: 1, writes: true,
-			long: "Removes the item that update SEQ of this node pushed, everywhere and for ever. Others' items stay theirs.",
+			long: `Removes the item that update SEQ of this node pushed, everywhere and for ever. Others'
+items stay theirs.`,
 			do: func(ctx context.Context, c call, args []string) error {
 				seq, err := strconv.ParseUint(args[0], 10, 63)
 				if err != nil || seq == 0 {

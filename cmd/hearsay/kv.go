@@ -184,8 +184,9 @@ func newWatchCmd(a *app) *cobra.Command {
 		Use:   "watch [GLOB]",
 		Short: "Print changes as they happen",
 		Long: `Prints one line for each change of a key that matches GLOB, until a signal:
-"set KEY VALUE", "del KEY" or "expired KEY VALUE", control characters escaped. * does not match a slash, ** does;
-without GLOB every key is watched.`,
+"set KEY VALUE", "del KEY" or "expired KEY VALUE", control characters escaped. * does not
+match a slash, ** does; without GLOB every key is watched. What it told is taken back by
+further changes when an author's key is withdrawn.`,
 		Example:           "  hearsay watch 'sensors/**' --json",
 		Args:              takes(0, 1),
 		ValidArgsFunction: completeNothing,

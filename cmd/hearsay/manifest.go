@@ -34,7 +34,8 @@ says itself which model it means, as hearsay list --channel todo does.`)
 		},
 		verb{
 			use: "rm NAME", short: "Take a channel off the list", least: 1, most: 1, writes: true,
-			long: "Takes channel NAME off the list. What has been written to it stays. A channel that is not listed is no error.",
+			long: `Takes channel NAME off the list. What has been written to it stays. A channel that is not
+listed is no error.`,
 			do: func(ctx context.Context, c call, args []string) error {
 				return change(ctx, c, models.ManifestRemove, args[0])
 			},

@@ -22,7 +22,8 @@ of it.`)
 	n.verbs(
 		verb{
 			use: "get [PATH]", short: "Print what stands at a path", most: 1,
-			long: "Prints what stands at PATH as JSON, which may be a whole branch; without PATH all of it. If nothing does, it exits 1.",
+			long: `Prints what stands at PATH as JSON, which may be a whole branch; without PATH all of it. If
+nothing does, it exits 1.`,
 			flags: func(cmd *cobra.Command) {
 				cmd.Flags().BoolVar(&raw, "raw", false, "print a string as it is, without quotes and newline")
 				cmd.MarkFlagsMutuallyExclusive("raw", "json")

@@ -5,10 +5,11 @@ import (
 	"bytes"
 	"errors"
 	"log/slog"
-	"slices"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/spf13/cobra"
 
 	"github.com/hearsaynet/hearsay/keys"
 	"github.com/hearsaynet/hearsay/replica"
@@ -168,7 +169,7 @@ func TestDistance(t *testing.T) {
 // TestHelp: every command says what it does, and each flag what it is for.
 func TestHelp(t *testing.T) {
 	root := newRootCmd(&app{})
-	for _, cmd := range append(slices.Clone(root.Commands()), root.Commands()[0].Commands()...) {
+	for _, cmd := range allCommands(root) {
 		if cmd.Short == "" || strings.HasSuffix(cmd.Short, ".") || cmd.GroupID == "" && cmd.Parent() == root && cmd.Name() != "help" && cmd.Name() != "completion" {
 			t.Errorf("%s: %q in group %q", cmd.CommandPath(), cmd.Short, cmd.GroupID)
 		}
@@ -178,4 +179,11 @@ func TestHelp(t *testing.T) {
 			}
 		}
 	}
+}
+
+func allCommands(cmd *cobra.Command) (all []*cobra.Command) {
+	for _, sub := range cmd.Commands() {
+		all = append(append(all, sub), allCommands(sub)...)
+	}
+	return all
 }

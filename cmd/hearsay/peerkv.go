@@ -48,7 +48,8 @@ func newPeerkvCmd(a *app) *cobra.Command {
 		},
 		verb{
 			use: "show [AUTHOR]", short: "Print keys and values", most: 1,
-			long: "Prints the keys and values of AUTHOR, or of all, one a line: author, key and value with tabs between them.",
+			long: `Prints the keys and values of AUTHOR, or of all, one a line: author, key and value with
+tabs between them.`,
 			do: func(ctx context.Context, c call, args []string) error {
 				var q models.PeerKey
 				if len(args) == 1 {

@@ -92,7 +92,8 @@ written: hearsay text edit keeps that.`,
 		},
 		verb{
 			use: "who", short: "Print who wrote what",
-			long: "Prints the pieces of the text in order, one a line: author and text with a tab between them, control characters escaped.",
+			long: `Prints the pieces of the text in order, one a line: author and text with a tab between
+them, control characters escaped.`,
 			do: func(ctx context.Context, c call, _ []string) error {
 				return show(ctx, c, models.TextWho, models.None{}, func(o *output, s models.TextSpan) error {
 					_, err := fmt.Fprintf(o, "%v\t%s\n", s.Author, escape(s.Text, false))

@@ -33,7 +33,8 @@ func newValueCmd(a *app) *cobra.Command {
 		},
 		verb{
 			use: "history", short: "Print the last values",
-			long: "Prints the last 100 values, one a line, each behind the time that its author gave it; the one that counts comes last.",
+			long: `Prints the last 100 values, one a line, each behind the time that its author gave it; the
+one that counts comes last.`,
 			do: func(ctx context.Context, c call, _ []string) error {
 				return show(ctx, c, models.ValueHistory, models.None{}, func(o *output, v models.Version) error {
 					_, err := fmt.Fprintf(o, "%s\t%s\n", v.Time, o.line(string(v.Bytes())))

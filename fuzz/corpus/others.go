@@ -130,8 +130,9 @@ func (c *corpus) texts() {
 	for name, r := range map[string][]byte{
 		"status": request("POST", "/v1/status", "{}"), "set": request("POST", "/v1/set?topic=default", `{"key":"k","value":"dg=="}`),
 		"set-many": request("POST", "/v1/set-many?topic=default", `{"pairs":[{"key":"a","value":"dg=="},{"key":"b"}]}`),
-		"dump":     request("POST", "/v1/dump?topic=default", "{}"), "tail": request("POST", "/v1/tail?topic=default", `{"name":"a.*","follow":true}`),
+		"dump":     request("POST", "/v1/dump?topic=default", "{}"), "tail": request("POST", "/v1/tail?topic=default", `{"tail":{"pattern":"a.*","last":1,"follow":true}}`),
 		"publish": request("POST", "/v1/publish?topic=default", `{"name":"n","data":["dg=="]}`), "export": request("POST", "/v1/export?topic=default", "{}"),
+		"do":     request("POST", "/v1/do?topic=default", `{"name":"list/insert","channel":"l","request":{"at":-1,"values":["dg=="]}}`),
 		"import": request("POST", "/v1/import?topic=default", string(exportOf("default"))),
 	} {
 		c.good("socket-request", name, r)
@@ -140,6 +141,7 @@ func (c *corpus) texts() {
 		"nothing": nil, "unknown-operation": request("POST", "/v1/rm", "{}"), "get": request("GET", "/v1/status", ""),
 		"not-json": request("POST", "/v1/set?topic=default", "{"), "no-topic": request("POST", "/v1/dump?topic=other", "{}"),
 		"empty-key": request("POST", "/v1/set?topic=default", `{"value":"dg=="}`), "seq-2-64": request("POST", "/v1/extract?topic=default", `{"seq":18446744073709551616}`),
+		"unknown-do": request("POST", "/v1/do?topic=default", `{"name":"list/fly","request":{}}`), "do-of-another": request("POST", "/v1/do?topic=default", `{"name":"list/show","channel":"kv","request":{}}`),
 		"bad-export": request("POST", "/v1/import?topic=default", "hearsay export?"), "deep": request("POST", "/v1/set", strings.Repeat("[", 20000)),
 	} {
 		c.bad("socket-request", name, r)

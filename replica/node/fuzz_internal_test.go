@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"path/filepath"
@@ -14,6 +15,7 @@ import (
 	"testing"
 
 	"github.com/hearsaynet/hearsay/fuzz/fuzztest"
+	"github.com/hearsaynet/hearsay/replica/node/models"
 )
 
 // FuzzRequest gives the control socket any request of HTTP: the answer is lines of JSON,
@@ -59,7 +61,7 @@ func answerTo(h http.Handler, b []byte) (*http.Request, *httptest.ResponseRecord
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
-	if op := r.URL.Path; strings.HasSuffix(op, opWatch) || strings.HasSuffix(op, opTail) {
+	if follows(r) {
 		cancel()
 	}
 	w := httptest.NewRecorder()
@@ -67,11 +69,21 @@ func answerTo(h http.Handler, b []byte) (*http.Request, *httptest.ResponseRecord
 	return r, w, nil
 }
 
+// follows reports whether a request is answered until its context ends. It leaves the body as
+// it was.
+func follows(r *http.Request) bool {
+	var q request
+	body, _ := io.ReadAll(io.LimitReader(r.Body, maxRequest))
+	r.Body = io.NopCloser(io.MultiReader(bytes.NewReader(body), r.Body))
+	json.Unmarshal(body, &q)
+	return strings.HasSuffix(r.URL.Path, opWatch) || q.Follow || q.Tail.Follow || models.Follows(q.Name)
+}
+
 // short reports whether the answer's size follows from the request alone, and not from
 // what the node holds.
 func short(b []byte) bool {
 	start, _, _ := bytes.Cut(b, []byte("\n"))
-	for _, op := range []string{opDump, opTail, opExport, opProofs, opExtract} {
+	for _, op := range []string{opDump, opTail, opDo, opHistory, opExport, opProofs, opExtract} {
 		if bytes.Contains(start, []byte(op)) {
 			return false
 		}
