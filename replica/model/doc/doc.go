@@ -35,9 +35,10 @@
 //
 // # Costs
 //
-// With n rows a change of f fields takes O(f log f) time with f the fields of the row, and
-// O(log n) for each Set that it changes; a Set by Where is found at once, one by Match is
-// asked at each change. Reads wait for no writer. A row takes about 400 bytes and its name,
-// and each field 90 bytes, its name and its value; a Set takes about 40 bytes for each of
-// its rows. A deleted row keeps its name, because older changes may still arrive.
+// With n rows a change takes O(log f) time for each field that it writes, with f the fields
+// of the row, and O(log n) for each Set that it changes; a Set by Where is found at once,
+// one by Match is asked at each change. Reads wait for no writer. A row takes about 270
+// bytes and its name, each field 60 bytes, its name and its value, and each Set 30 bytes for
+// each of its rows. A deleted row keeps 200 bytes and its name, because older changes may
+// still arrive.
 package doc

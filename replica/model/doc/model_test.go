@@ -254,7 +254,7 @@ func TestStateIsAFunctionOfTheSet(t *testing.T) {
 	seed := rand.Uint64()
 	t.Logf("seed %d", seed)
 	rng := rand.New(rand.NewPCG(seed, 0))
-	for range 60 {
+	for range 30 {
 		synctest.Test(t, func(t *testing.T) {
 			d, model := doc.Detached(keys.NodeID{}, 1<<16)
 			sets := follow(t, d)
@@ -547,7 +547,7 @@ func TestIndexOfWhatMoves(t *testing.T) {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		for seq := range uint64(20_000) {
+		for seq := range uint64(5_000) {
 			model.ApplyUpdate(set("a", seq+2, seq+2, "r", fields{doc.DefaultSort: fmt.Sprintf("%02x", 1+seq%255)}))
 		}
 	}()

@@ -178,7 +178,7 @@ func (m *mirror) follow(t *testing.T, changes []list.Change) {
 func TestStateIsAFunctionOfTheSet(t *testing.T) {
 	seed := rand.Uint64()
 	rng := rand.New(rand.NewPCG(seed, 0))
-	for range 100 {
+	for range 40 {
 		synctest.Test(t, func(t *testing.T) {
 			l, model := list.Detached(keys.NodeID{}, 1<<16)
 			changes, err := l.Watch(t.Context())
@@ -398,7 +398,7 @@ func TestIndexOfWhatMoves(t *testing.T) {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		for seq := range uint64(20_000) {
+		for seq := range uint64(5_000) {
 			model.ApplyUpdate(update("a", seq+2, seq+2, list.Move(el("a", 1, 0), string([]byte{byte(1 + seq%255)}))))
 		}
 	}()
