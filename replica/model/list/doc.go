@@ -35,8 +35,9 @@
 // author's updates, its elements and what it did to others' are gone, and nothing else.
 // An operation on an element that is not there has no effect until it comes.
 //
-// What one author inserts in one call, or one behind the other, stays together, except
-// once in 2^16 or less, when another wrote the same place at once.
+// What one author inserts in one call, or one behind the other, stays together when another
+// writes at the same place at once. At the ends of the list n elements in a row are mixed
+// with another's once in about 60,000/n times, elsewhere hardly ever.
 //
 // # Costs
 //
