@@ -189,9 +189,10 @@ func (l *Log) Replay(pattern string, from From) (iter.Seq[Event], error) {
 // Follow is Replay, and then every further event as it is applied, each exactly once,
 // until ctx ends or the Log is closed. An event that arrives late comes when it
 // arrives, whatever its date; one that is taken back later, as when its author's key is
-// withdrawn, has been yielded all the same. However slow the reader is, it misses
-// nothing but what has ended meanwhile, and holds up nobody; what it has not read yet
-// stays in memory.
+// withdrawn, has been yielded all the same, and does not come again if it counts again
+// (but for the oldest, where more than 131,072 are taken back). However slow the reader
+// is, it misses nothing but what has ended meanwhile, and holds up nobody; what it has
+// not read yet stays in memory.
 func (l *Log) Follow(ctx context.Context, pattern string, from From) (iter.Seq[Event], error) {
 	s, err := choose(pattern, from)
 	if err != nil {

@@ -130,8 +130,9 @@ func (f *Feed) Newest(n int) iter.Seq[Item] { return exported(f.model.line.Entri
 // Follow is All, and then every further item as it is applied, until ctx ends or the
 // Feed is closed. An item that arrives late comes when it arrives, whatever its date; one
 // that is removed or taken back later has been yielded all the same, and comes again if
-// its removal is taken back. However slow the reader is, it misses nothing but what has
-// been removed meanwhile, and holds up nobody; what it has not read yet stays in memory.
+// its removal is taken back (or if it counts again itself, but only the oldest where more
+// than 131,072 were taken back). However slow the reader is, it misses nothing but what
+// has been removed meanwhile, and holds up nobody; what it has not read yet stays in memory.
 func (f *Feed) Follow(ctx context.Context) iter.Seq[Item] {
 	return exported(f.model.line.Follow(ctx, selection{}))
 }

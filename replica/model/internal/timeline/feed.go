@@ -12,6 +12,11 @@ type cell[Value any] struct {
 	next  *cell[Value]
 }
 
+// MaxBack bounds the entries that are remembered as taken back, which take about 150 bytes
+// each: an author that is cut takes back as many as it likes. Those beyond it are forgotten,
+// and come to followers again if they count again.
+const MaxBack = 1 << 17
+
 // feed passes entries to the followers in the order in which they come.
 type feed[Value any] struct {
 	end       *cell[Value] // empty
@@ -53,11 +58,13 @@ func (f *feed[Value]) rebuilt(gone, added []*Entry[Value]) {
 	for _, e := range added {
 		f.push(e)
 	}
+	if f.followers == 0 || len(f.back)+len(gone) > MaxBack {
+		f.back = make(map[wire.Ref]uint64)
+	}
 	if f.followers == 0 {
-		clear(f.back)
 		return
 	}
-	for _, e := range gone {
+	for _, e := range gone[max(0, len(gone)-MaxBack):] {
 		if !e.removed {
 			f.back[e.Ref] = f.rebuilds
 		}

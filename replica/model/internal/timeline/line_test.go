@@ -16,6 +16,7 @@ import (
 	"github.com/hearsaynet/hearsay/replica"
 	"github.com/hearsaynet/hearsay/replica/model/internal/livetest"
 	"github.com/hearsaynet/hearsay/replica/model/internal/timeline"
+	"github.com/hearsaynet/hearsay/replica/wire"
 )
 
 type (
@@ -183,6 +184,46 @@ func TestNothingIsRemembered(t *testing.T) {
 	l.Rebuilt()
 	if _, back := l.Followers(); l.Waiting() != 0 || back != 2 || l.Len() != 0 {
 		t.Errorf("%d wait for their end, %d are remembered for followers, want 0 and 2", l.Waiting(), back)
+	}
+}
+
+// TestTakenBackIsBounded: however much is taken back, little is remembered for followers,
+// to whom the rest comes again if it counts again.
+func TestTakenBackIsBounded(t *testing.T) {
+	l := timeline.New[string](time.Now, true)
+	f := l.Join()
+	defer f.Leave()
+	first := at("a", 1, 1)
+	rebuildWith := func(es ...*entry) (back int) {
+		l.Reset()
+		add(t, l, es...)
+		l.Rebuilt()
+		_, back = l.Followers()
+		return back
+	}
+	add(t, l, first)
+	if back := rebuildWith(); back != 1 {
+		t.Errorf("%d are remembered, want 1", back)
+	}
+	many := make([]*entry, timeline.MaxBack+1)
+	for i := range many {
+		many[i] = &entry{Ref: wire.Ref{Author: first.Author, Seq: uint64(i + 2)}, Time: uint64(i)}
+	}
+	add(t, l, many...)
+	if back := rebuildWith(); back != timeline.MaxBack {
+		t.Errorf("%d are remembered, want %d", back, timeline.MaxBack)
+	}
+	if back := rebuildWith(append(many, first)...); back != 0 {
+		t.Errorf("%d are remembered, want 0", back)
+	}
+	l.Close()
+	times := make(map[uint64]int)
+	for e := range f.All(t.Context(), selection{}) {
+		times[e.Seq]++
+	}
+	if times[1] != 2 || times[2] != 2 || times[3] != 1 || times[timeline.MaxBack+2] != 1 {
+		t.Errorf("the first came %d times, of the many the first %d, the second %d, the last %d",
+			times[1], times[2], times[3], times[timeline.MaxBack+2])
 	}
 }
 
