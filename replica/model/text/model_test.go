@@ -5,6 +5,7 @@ import (
 	"math/rand/v2"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 
@@ -445,4 +446,51 @@ func TestLongMove(t *testing.T) {
 		}
 		reader.Close()
 	})
+}
+
+// TestConcurrentUse is for the race detector.
+func TestConcurrentUse(t *testing.T) {
+	us, _ := threeAtOnce(t, 1500)
+	p := newPen("reader")
+	livetest.Apply(t, p.model, us[:500]...)
+	edits := watch(t, p.Text)
+	stop := make(chan struct{})
+	var readers sync.WaitGroup
+	readers.Go(func() {
+		for range edits {
+		}
+	})
+	for range 2 {
+		readers.Go(func() {
+			for rng := rand.New(rand.NewPCG(1, 1)); ; {
+				select {
+				case <-stop:
+					return
+				default:
+				}
+				s := p.String()
+				at := rng.IntN(len(s) + 1)
+				text.Writer{Text: p.Text}.Version(s[:at] + "!" + s[at:])
+				if pos, err := p.Position(min(at, p.Len()/2), text.Behind); err == nil {
+					p.At(pos)
+				}
+				p.Slice(0, p.Len()/2)
+				for span := range p.Spans() {
+					_ = span.Author
+				}
+			}
+		})
+	}
+	for i, u := range us[500:] {
+		livetest.Apply(t, p.model, u)
+		if i%400 == 399 {
+			p.Reset(t, us[:500+i])
+		}
+		if i%3 == 0 {
+			livetest.Apply(t, p.model, livetest.Update("dan", uint64(i+1), uint64(2000+i), text.Writer{Text: p.Text}.Replace(i%400, 2, "")))
+		}
+	}
+	close(stop)
+	p.Close()
+	readers.Wait()
 }
