@@ -134,12 +134,11 @@ func (s *Set) update(old, now *record, local bool) {
 	if before == nil && after == nil {
 		return
 	}
-	watched := s.watches.Watched()
-	e := memberEvent{local: local}
-	s.views.Change(s.share, func() { s.exchange(before, after, &e, watched) })
-	if watched {
-		s.watches.Tell(e)
-	}
+	s.watches.Together(func(tell func(memberEvent)) {
+		e := memberEvent{local: local}
+		s.views.Change(s.share, func() { s.exchange(before, after, &e, s.watches.Watched()) })
+		tell(e)
+	})
 }
 
 func (s *members) has(m member) bool {
@@ -163,16 +162,18 @@ func (s *members) exchange(before, after *member, e *memberEvent, ranks bool) {
 // refill follows a rebuild: model.mu is held.
 func (s *Set) refill(old, now *table.Table[*record]) {
 	next := members{rows: s.fill(now)}
-	var told []memberEvent
-	mirror := *s.views.Read(s.share)
-	if s.watches.Watched() {
-		told = s.differences(&mirror, &next, old, now)
-	}
-	next.version = mirror.version + 1
-	s.views.Change(s.share, func() { s.members = next })
-	for _, e := range told {
-		s.watches.Tell(e)
-	}
+	s.watches.Together(func(tell func(memberEvent)) {
+		var told []memberEvent
+		mirror := *s.views.Read(s.share)
+		if s.watches.Watched() {
+			told = s.differences(&mirror, &next, old, now)
+		}
+		next.version = mirror.version + 1
+		s.views.Change(s.share, func() { s.members = next })
+		for _, e := range told {
+			tell(e)
+		}
+	})
 }
 
 // differences returns how to make next of mirror, which is changed meanwhile.

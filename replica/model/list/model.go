@@ -32,18 +32,20 @@ func (m *model) ApplyUpdate(u replica.Update) (changed bool, err error) {
 	if !seen {
 		return s.apply(&u, ops, nil), nil
 	}
-	var told []event
-	var tell func(event)
-	if m.watches.Watched() {
-		tell = func(e event) {
-			e.local = u.Author == m.self
-			told = append(told, e)
+	m.watches.Together(func(tell func(event)) {
+		var told []event
+		var note func(event)
+		if m.watches.Watched() {
+			note = func(e event) {
+				e.local = u.Author == m.self
+				told = append(told, e)
+			}
 		}
-	}
-	s.views.Change(s.share, func() { changed = s.apply(&u, ops, tell) })
-	for _, e := range told {
-		m.watches.Tell(e)
-	}
+		s.views.Change(s.share, func() { changed = s.apply(&u, ops, note) })
+		for _, e := range told {
+			tell(e)
+		}
+	})
 	return changed, nil
 }
 

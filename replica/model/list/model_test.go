@@ -413,3 +413,45 @@ func TestIndexOfWhatMoves(t *testing.T) {
 		}
 	}
 }
+
+// TestWatchMeanwhile: who begins to watch while a long change is applied, and takes a
+// Snapshot then, misses nothing.
+func TestWatchMeanwhile(t *testing.T) {
+	var ops []list.Op
+	for i := range 5000 {
+		ops = append(ops, list.Insert(fmt.Sprintf("%04x", i+1), "x"))
+	}
+	long := update("a", 2, 2, ops...)
+	for range 20 {
+		l, model := list.Detached(keys.NodeID{}, 1<<16)
+		livetest.Apply(t, model, update("a", 1, 1, list.Insert("\x10", "first")))
+		l.Snapshot()
+		started := make(chan struct{})
+		var applying sync.WaitGroup
+		applying.Go(func() {
+			close(started)
+			livetest.Apply(t, model, long)
+		})
+		<-started
+		changes, err := l.Watch(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		s := l.Snapshot()
+		applying.Wait()
+		livetest.Apply(t, model, update("a", 3, 3, list.Insert("\x90", "last")))
+		n := s.Len()
+		for c := range changes {
+			if c.Version > s.Version() {
+				n++
+			}
+			if string(c.New.Value) == "last" {
+				break
+			}
+		}
+		if n != l.Len() {
+			t.Errorf("the watcher knows of %d elements, the list has %d", n, l.Len())
+		}
+		l.Close()
+	}
+}

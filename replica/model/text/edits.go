@@ -71,3 +71,17 @@ func (e *edits) move(from int, moved, next, root *span) {
 	}
 	e.list = append(e.list, edit{at: from, deleted: text}, edit{at: rankBefore(next, root), inserted: text})
 }
+
+// tell tells the edits of one update, of which about says by whom it is.
+func (e *edits) tell(tell func(Edit), about Edit) {
+	switch {
+	case e == nil:
+	case e.lost > 0:
+		tell(Edit{Lost: e.lost, Version: about.Version})
+	default:
+		for _, x := range e.list {
+			about.At, about.Deleted, about.Inserted = x.at, string(x.deleted), string(x.inserted)
+			tell(about)
+		}
+	}
+}

@@ -40,14 +40,19 @@ func (m *model) ApplyUpdate(u replica.Update) (changed bool, err error) {
 		}
 	}
 	s, seen := m.state.Fold()
-	var told *edits
-	if seen && m.watches.Watched() {
-		told = new(edits)
+	if !seen {
+		changed, _ = s.fold(&u, &c, nil)
+		return changed, nil
 	}
-	changed, version := s.fold(&u, &c, told)
-	if told != nil {
-		m.tell(told, Edit{Author: u.Author, Local: u.Author == m.self, Version: version})
-	}
+	m.watches.Together(func(tell func(Edit)) {
+		var told *edits
+		if m.watches.Watched() {
+			told = new(edits)
+		}
+		var version uint64
+		changed, version = s.fold(&u, &c, told)
+		told.tell(tell, Edit{Author: u.Author, Local: u.Author == m.self, Version: version})
+	})
 	return changed, nil
 }
 
@@ -62,20 +67,6 @@ func (s *sequence) fold(u *replica.Update, c *change, told *edits) (changed bool
 		s.version++
 	}
 	return changed, s.version
-}
-
-// tell tells the edits of one update, of which e says by whom it is.
-func (m *model) tell(told *edits, e Edit) {
-	m.watches.Together(func(tell func(Edit)) {
-		if told.lost > 0 {
-			tell(Edit{Lost: told.lost, Version: e.Version})
-			return
-		}
-		for _, x := range told.list {
-			e.At, e.Deleted, e.Inserted = x.at, string(x.deleted), string(x.inserted)
-			tell(e)
-		}
-	})
 }
 
 // Reset implements replica.Model.
