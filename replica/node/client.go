@@ -3,6 +3,7 @@ package node
 import (
 	"bytes"
 	"context"
+	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -230,7 +231,15 @@ func (c *client) History(ctx context.Context, s replica.Selection) iter.Seq2[Upd
 // Export implements API.
 func (c *client) Export(ctx context.Context, w io.Writer, o replica.ExportConfig) (replica.Clock, error) {
 	clock := replica.Clock{} // an empty one is left out
-	pieces := items[exported](ctx, c, opExport, request{After: o.After, Follow: o.Follow})
+	q := request{After: o.After, Follow: o.Follow}
+	asked := ctx
+	if o.Follow {
+		q.ID = rand.Text()
+		var stop func()
+		asked, stop = c.outlasting(ctx, q.ID)
+		defer stop()
+	}
+	pieces := items[exported](asked, c, opExport, q)
 	if o.Follow {
 		pieces = untilDone(ctx, pieces)
 	}
@@ -247,6 +256,28 @@ func (c *client) Export(ctx context.Context, w io.Writer, o replica.ExportConfig
 		}
 	}
 	return clock, nil
+}
+
+// outlasting returns a context for the request of that ID. When ctx ends the node is told
+// to end the request, and has stopGrace to do so.
+func (c *client) outlasting(ctx context.Context, id string) (asked context.Context, stop func()) {
+	asked, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	over := make(chan struct{})
+	unlink := context.AfterFunc(ctx, func() {
+		defer close(over)
+		grace, done := context.WithTimeout(asked, stopGrace)
+		defer done()
+		if there, err := ask[bool](grace, c, opEnd, request{ID: id}); err == nil && there {
+			<-grace.Done()
+		}
+		cancel()
+	})
+	return asked, func() {
+		cancel()
+		if !unlink() {
+			<-over
+		}
+	}
 }
 
 // Import implements API.

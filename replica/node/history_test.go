@@ -76,11 +76,14 @@ func TestExportFollows(t *testing.T) {
 		r, w := io.Pipe()
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan error, 1)
+		var wrote replica.Clock
 		go func() {
-			_, err := api.Export(ctx, w, replica.ExportConfig{After: replica.Clock{ref.Author: ref}, Follow: true})
+			var err error
+			wrote, err = api.Export(ctx, w, replica.ExportConfig{After: replica.Clock{ref.Author: ref}, Follow: true})
 			w.CloseWithError(err)
 			done <- err
 		}()
+		var last wire.Ref
 		in, err := wire.NewExportReader(r)
 		if err != nil {
 			t.Fatal(err)
@@ -94,14 +97,16 @@ func TestExportFollows(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if run := u.(*wire.UnverifiedRun); run.UnverifiedEnd() != next {
-				t.Errorf("a run up to %v comes, want %v", run.UnverifiedEnd(), next)
+			if last = u.(*wire.UnverifiedRun).UnverifiedEnd(); last != next {
+				t.Errorf("a run up to %v comes, want %v", last, next)
 			}
 		}
 		cancel()
-		go io.Copy(io.Discard, r)
-		if err := <-done; err != nil {
-			t.Errorf("at the end: %v", err)
+		if _, _, err := in.Next(); !errors.Is(err, io.EOF) {
+			t.Errorf("the file ends with %v", err)
+		}
+		if err := <-done; err != nil || len(wrote) != 1 || wrote[ref.Author] != last {
+			t.Errorf("at the end: %v, %v; want %v", wrote, err, last)
 		}
 	})
 }

@@ -52,6 +52,7 @@ const (
 	opExplain = "explain"
 	opProofs  = "proofs"
 	opHistory = "history"
+	opEnd     = "end"
 )
 
 // request has what any operation may need.
@@ -71,6 +72,10 @@ type request struct {
 	// Channel and Request are of the operation Name of package models.
 	Channel string          `json:"channel,omitempty"`
 	Request json.RawMessage `json:"request,omitempty"`
+
+	// ID is by what opEnd names an opExport that follows: who only hangs up does not get
+	// the end of the file.
+	ID string `json:"id,omitempty"`
 
 	// A replica.Selection; Follow goes with After too.
 	After    replica.Clock `json:"after,omitempty"`

@@ -25,12 +25,13 @@ type control struct {
 	slots chan struct{}
 	tasks sync.WaitGroup // Serve, and requests under way
 
-	mu       sync.Mutex // guards stopping; starts of requests on tasks
+	mu       sync.Mutex // guards the fields below; starts of requests on tasks
 	stopping bool
+	ends     map[string]context.CancelFunc // of exports that follow, by request.ID
 }
 
 func newControl(n *Node) *control {
-	return &control{n: n, slots: make(chan struct{}, maxRequests)}
+	return &control{n: n, slots: make(chan struct{}, maxRequests), ends: make(map[string]context.CancelFunc)}
 }
 
 func (c *control) handler() http.Handler {
@@ -76,7 +77,7 @@ func (c *control) close() error {
 // answerFunc carries out one operation.
 type answerFunc func(ctx context.Context, t *topic, q *request) iter.Seq2[any, error]
 
-// answers are the operations; opImport and opStatus have handlers of their own.
+// answers are the operations; opImport, opStatus and opEnd have handlers of their own.
 var answers = map[string]answerFunc{
 	opSet: one(func(ctx context.Context, t *topic, q *request) (any, error) {
 		if !q.Expires.IsZero() {
@@ -210,8 +211,12 @@ func (c *control) serve(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "request: "+err.Error(), http.StatusBadRequest)
 		return
 	}
-	if op == opStatus {
+	switch op {
+	case opStatus:
 		c.answer(w, false, func(yield func(any, error) bool) { yield(c.status(r)) })
+		return
+	case opEnd:
+		c.answer(w, false, func(yield func(any, error) bool) { yield(c.end(q.ID), nil) })
 		return
 	}
 	f := answers[op]
@@ -231,8 +236,34 @@ func (c *control) serve(w http.ResponseWriter, r *http.Request) {
 		ctx, cancel = context.WithCancel(ctx)
 		defer cancel()
 		defer context.AfterFunc(c.n.ctx, cancel)()
+		if q.ID != "" {
+			defer c.endable(q.ID, cancel)()
+		}
 	}
 	c.answer(w, live, f(ctx, t, q))
+}
+
+// endable has end call cancel until forget is called.
+func (c *control) endable(id string, cancel context.CancelFunc) (forget func()) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.ends[id] = cancel
+	return func() {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		delete(c.ends, id)
+	}
+}
+
+// end reports whether there is such a request, which ends now.
+func (c *control) end(id string) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	cancel := c.ends[id]
+	if cancel != nil {
+		cancel()
+	}
+	return cancel != nil
 }
 
 // status also answers whether the node has a topic that is named.
