@@ -7,10 +7,12 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
 
+	"github.com/hearsaynet/hearsay/keys"
 	"github.com/hearsaynet/hearsay/replica"
 	"github.com/hearsaynet/hearsay/replica/archive"
 	"github.com/hearsaynet/hearsay/replica/internal/wiretest"
@@ -85,6 +87,54 @@ func TestRotates(t *testing.T) {
 	_, faults = readAny(t, dir)
 	if len(faults) != 1 || faults[0].File != filepath.Base(names[2]) || !strings.Contains(faults[0].What, "are missing") {
 		t.Errorf("without the first two files: %v", faults)
+	}
+}
+
+// TestManyAuthors: what a file says of the authors before it neither makes most of an
+// archive nor, with many files, is kept in memory.
+func TestManyAuthors(t *testing.T) {
+	const authors, files = 2000, 60
+	p, dir := open(t, "p"), t.TempDir()
+	before := replica.Clock{}
+	for i := range authors {
+		id := keys.NodeID{0x12, 0x20, byte(i >> 8), byte(i)}
+		before[id] = wire.Ref{Author: id, Seq: 1, Hash: wire.Hash{1}}
+	}
+	small := archive.TestOnlyUnsynced
+	small.MaxBytes = 1000
+	for range files {
+		write(t, p, 1)
+		w, err := archive.Create(dir, small)
+		must(t, err)
+		o := replica.ExportConfig{After: before}
+		if len(w.Clock()) > 0 {
+			o.After = w.Clock()
+		}
+		_, err = p.Export(t.Context(), w, o)
+		must(t, err)
+		must(t, w.Close())
+	}
+	write(t, p, 20)
+	send(t, p, dir, small)
+	if n := len(filesIn(t, dir)); n != files+1 {
+		t.Errorf("%d files, want %d: one for each export", n, files+1)
+	}
+	heap := func() uint64 {
+		var m runtime.MemStats
+		runtime.GC()
+		runtime.GC()
+		runtime.ReadMemStats(&m)
+		return m.HeapAlloc
+	}
+	was := heap()
+	r, err := archive.Open(dir)
+	must(t, err)
+	defer r.Close()
+	if now := heap(); now > was+files*authors*100 {
+		t.Errorf("an archive of %d files takes %d bytes", files+1, now-was)
+	}
+	if n := len(r.Clock()); n != authors+1 || len(r.Faults()) > 0 {
+		t.Errorf("it leads to %d authors, with %v", n, r.Faults())
 	}
 }
 

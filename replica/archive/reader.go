@@ -54,15 +54,16 @@ func (r *Reader) open() (err error) {
 	if len(names) == 0 {
 		return ErrNoArchive
 	}
+	r.end = places{}
+	joint := joint{whole: places{}}
 	for _, name := range names {
 		f, err := scan(r.root, name)
 		if err != nil {
 			return err
 		}
-		r.files = append(r.files, f)
-	}
-	if err := r.join(); err != nil {
-		return err
+		if err := r.join(&joint, f); err != nil {
+			return err
+		}
 	}
 	topic := r.Topic()
 	if topic == "" {
@@ -74,35 +75,41 @@ func (r *Reader) open() (err error) {
 	return r.out.Base(topic, r.after.list())
 }
 
-// join finds out how the files follow each other. Where one begins at the last good mark
-// before it, those before it are read up to there and no further.
-func (r *Reader) join() error {
-	whole := places{} // where that mark leads
-	r.end = places{}
-	last := 0 // the file that it is in
-	for i, f := range r.files {
-		if topic := r.Topic(); f.topic != "" && f.topic != topic {
-			return fmt.Errorf("%s is of topic %q, those before of %q", f.name, f.topic, topic)
-		}
-		if !f.based {
-			maps.Copy(r.end, f.end)
-			continue
-		}
-		switch id, lacks := r.end.lacks(f.base); {
-		case i == 0:
-			r.after = f.base
-			if numberOf(f.name) > 1 {
-				f.faults = append(f.faults, Fault{File: f.name, What: "the files before it are missing"})
-			}
-		case maps.Equal(whole, f.base):
-			for _, before := range r.files[last:i] {
-				before.yield()
-			}
-		case lacks:
-			f.faults = append(f.faults, Fault{File: f.name, What: hole(r.end, f.base, id).Error()})
-		}
-		whole, last, r.end = f.there, i, maps.Clone(f.end)
+// joint is the last good mark before a file.
+type joint struct {
+	whole places // where it leads
+	file  int    // that it is in
+}
+
+// join finds out how a file follows those before it. Where it begins at the last good mark
+// before it, those are read up to there and no further. What the file says of authors is
+// not kept: there may be many of both.
+func (r *Reader) join(before *joint, f *file) error {
+	i := len(r.files)
+	r.files = append(r.files, f)
+	base, end, there := f.base, f.end, f.there
+	f.base, f.end, f.there = nil, nil, nil
+	if topic := r.Topic(); f.topic != "" && f.topic != topic {
+		return fmt.Errorf("%s is of topic %q, those before of %q", f.name, f.topic, topic)
 	}
+	if !f.based {
+		maps.Copy(r.end, end)
+		return nil
+	}
+	switch id, lacks := r.end.lacks(base); {
+	case i == 0:
+		r.after = base
+		if numberOf(f.name) > 1 {
+			f.faults = append(f.faults, Fault{File: f.name, What: "the files before it are missing"})
+		}
+	case maps.Equal(before.whole, base):
+		for _, earlier := range r.files[before.file:i] {
+			earlier.yield()
+		}
+	case lacks:
+		f.faults = append(f.faults, Fault{File: f.name, What: hole(r.end, base, id).Error()})
+	}
+	before.whole, before.file, r.end = there, i, maps.Clone(end)
 	return nil
 }
 

@@ -22,7 +22,8 @@ import (
 // Config says how an archive is written. Its zero value works.
 type Config struct {
 	// MaxBytes is the length at which a file is ended and the next one begun, at the next
-	// statement. Default 64 MiB.
+	// statement, if half of it are statements: with many authors the Base is long. Default
+	// 64 MiB.
 	MaxBytes int64
 
 	testOnlyUnsynced bool // the disk is not waited for
@@ -51,6 +52,7 @@ type Writer struct {
 
 	file   *os.File // nil until there is something to write
 	out    *wire.ExportWriter
+	begun  int64 // where the statements begin
 	marked int64 // where the last mark ends
 	named  bool  // the directory's entry of the file is durable
 }
@@ -69,7 +71,7 @@ func Create(dir string, cfg Config) (*Writer, error) {
 }
 
 func (w *Writer) open() (err error) {
-	if err := os.Mkdir(w.path, 0o777); err != nil && !errors.Is(err, fs.ErrExist) {
+	if err := makeDir(w.path); err != nil {
 		return err
 	}
 	if w.root, err = os.OpenRoot(w.path); err != nil {
@@ -98,6 +100,22 @@ func (w *Writer) open() (err error) {
 		}
 	}
 	return nil
+}
+
+// makeDir makes a directory that is there after a crash, unless it is there now.
+func makeDir(path string) error {
+	err := os.Mkdir(path, 0o777)
+	if errors.Is(err, fs.ErrExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	parent, err := os.OpenRoot(filepath.Dir(filepath.Clean(path)))
+	if err != nil {
+		return err
+	}
+	return errors.Join(durable.SyncDir(parent), parent.Close())
 }
 
 // Topic returns the topic of the archive, "" as long as it has none.
@@ -243,7 +261,7 @@ func (w *Writer) add(frame wire.Frame, u wire.Unverified) error {
 	}
 	w.ahead[id] = next
 	switch size := w.out.Size(); {
-	case size >= w.cfg.MaxBytes:
+	case size >= max(w.cfg.MaxBytes, 2*w.begun):
 		return w.finish()
 	case size-w.marked >= commitBytes:
 		return w.commit()
@@ -273,7 +291,7 @@ func (w *Writer) create() (err error) {
 	if err := w.out.Mark(); err != nil {
 		return err
 	}
-	w.marked = w.out.Size()
+	w.begun, w.marked = w.out.Size(), w.out.Size()
 	return nil
 }
 
