@@ -27,13 +27,16 @@
 // # Order
 //
 // An element has a position and a content, which is a value or that it is removed. Each of
-// the two is what the last operation wrote, by (time, author, hash, index in the change);
-// what the insert said comes before all others, whatever its date. So of a set and a
-// remove at the same time the later one counts, a set brings an element back, and a move
-// does not. Elements are in the order of their positions, and those with equal ones in the
-// order in which these were written. No place depends on another element: without an
-// author's updates, its elements and what it did to others' are gone, and nothing else.
-// An operation on an element that is not there has no effect until it comes.
+// the two is what the last operation wrote, by (time, author, hash, index in the change),
+// the insert being one. So of a set and a remove at the same time the later one counts, a
+// set brings an element back, and a move does not. As an author's clock gives what it
+// writes a later time than all that it sees, whoever sees an element can change it, and
+// nothing that was written counts for what is inserted later. Elements are in the order of
+// their positions, and those with equal ones in the order in which these were written. No
+// place depends on another element: without an author's updates, its elements and what it
+// did to others' are gone, and nothing else.
+// An operation on an element that is not there has no effect until it comes, and none then
+// if it is older.
 //
 // What one author inserts in one call, or one behind the other, stays together when another
 // writes at the same place at once. At the ends of the list n elements in a row are mixed

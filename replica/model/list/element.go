@@ -36,6 +36,9 @@ func (s stamp) compare(o stamp) int {
 	return cmp.Compare(s.index, o.index)
 }
 
+// before reports whether s is older than o. The zero stamp is older than all.
+func (s stamp) before(o stamp) bool { return s.by == nil || s.compare(o) < 0 }
+
 // slot is the place of an element among all, by its name.
 type slot struct {
 	id   ElementID
@@ -50,8 +53,6 @@ func (a *slot) Compare(b *slot) int { return a.id.compare(&b.id) }
 type element struct {
 	*slot
 	inserted bool // else there are only operations on it so far
-	edited   bool // set or removed since it was inserted
-	moved    bool // since it was inserted
 	removed  bool
 	content  stamp // wrote value or removed
 	place    stamp // wrote position
@@ -67,33 +68,23 @@ func (e *element) same(o *element) bool {
 	return e.content.compare(o.content) == 0 && e.place.compare(o.place) == 0
 }
 
-// after returns the element after an operation on it, nil if that does not count.
-// What an insert says comes before all else, so that no date can make it win: all else is
-// about an element that its author has seen. Of the rest the last one counts, for the
-// position and for the content each on its own (Kleppmann, "Moving Elements in List
-// CRDTs", PaPoC 2020, section 3).
+// after returns the element after an operation on it, nil if that does not count: of what
+// was written the last counts, for the position and for the content each on its own
+// (Kleppmann, "Moving Elements in List CRDTs", PaPoC 2020, section 3). The insert is one of
+// them, so that what is removed is never what another inserts later.
 func (e *element) after(o *operation, at stamp) *element {
 	next := *e
-	switch o.op {
-	case opInsert:
-		next.inserted = true
-		if !e.edited {
-			next.value, next.content = string(o.value), at
-		}
-		if !e.moved {
-			next.position, next.place = string(o.position), at
-		}
-	case opMove:
-		if e.moved && at.compare(e.place) < 0 {
-			return nil
-		}
-		next.moved, next.position, next.place = true, string(o.position), at
-	default: // opSet, opRemove
-		if e.edited && at.compare(e.content) < 0 {
-			return nil
-		}
-		next.edited, next.value, next.content = true, string(o.value), at
+	counts := o.op == opInsert
+	next.inserted = e.inserted || counts
+	if o.hasPosition() && e.place.before(at) {
+		next.position, next.place, counts = string(o.position), at, true
+	}
+	if o.op != opMove && e.content.before(at) {
+		next.value, next.content, counts = string(o.value), at, true
 		next.removed = o.op == opRemove
+	}
+	if !counts {
+		return nil
 	}
 	return &next
 }

@@ -72,7 +72,7 @@ func Positions(s Snapshot) (all []string) {
 // Untouched returns the elements that nobody has set since they were inserted.
 func Untouched(s Snapshot) (all []Element) {
 	for e := range s.shown.From(0) {
-		if !e.edited {
+		if by := e.content.by; by.Author == e.id.Author && by.Seq == e.id.Seq && e.content.index == e.id.Index {
 			all = append(all, e.show())
 		}
 	}

@@ -97,7 +97,7 @@ func (l *List) Set(ctx context.Context, at int, value []byte) (wire.Ref, error) 
 }
 
 // SetElement is Set by name. It takes an element back that was removed, and one that is
-// not here yet has the value when it comes.
+// not here yet has the value when it comes, if that is older than this.
 func (l *List) SetElement(ctx context.Context, id ElementID, value []byte) (wire.Ref, error) {
 	return l.one(ctx, operation{op: opSet, id: id, value: value})
 }
