@@ -249,23 +249,24 @@ func (m *models) sawLocked(at uint64) { m.newest.Store(max(m.newest.Load(), at))
 func (m *models) foldLocked(model Model, run *wire.Run, i int, replay bool) {
 	u := m.r.update(run, i)
 	changed, err := applySafely(model, u)
+	why := ""
 	if err != nil {
-		m.unread.note(u.Ref, err)
+		why = m.unread.note(u.Ref, err)
 	}
 	if replay {
 		return
 	}
 	m.r.counts.applied.Add(1)
-	kind, reason := Applied, ""
+	kind := Applied
 	switch {
 	case err != nil:
-		kind, reason = Ignored, err.Error()
+		kind = Ignored
 		m.r.counts.ignored.Add(1)
 	case !changed:
 		kind = Superseded
 	}
 	if m.r.notices.listening() {
-		m.r.notices.send(Notice{Kind: kind, Ref: u.Ref, Channel: u.Channel, Reason: reason})
+		m.r.notices.send(Notice{Kind: kind, Ref: u.Ref, Channel: u.Channel, Reason: why})
 	}
 }
 

@@ -21,14 +21,16 @@ func (n *unread) reset() {
 	n.refusals = refusals{origins: make(map[string]*ring)}
 }
 
-func (n *unread) note(ref wire.Ref, err error) {
-	why := err.Error()
+// note remembers why an update could not be read, and returns it.
+func (n *unread) note(ref wire.Ref, err error) (why string) {
+	why = err.Error()
 	if len(why) > maxUnreadReason { // it may quote the change
 		why = strings.ToValidUTF8(why[:maxUnreadReason], "") + "…"
 	}
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.add(string(ref.Author[:]), refusal{author: ref.Author, first: ref.Seq, last: ref.Seq, why: why})
+	return why
 }
 
 // why returns why a model could not read an update.

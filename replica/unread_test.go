@@ -14,7 +14,7 @@ import (
 func TestExplainIgnored(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		x := wiretest.NewAuthor("x")
-		p := open(t, "p", nil)
+		p := open(t, "p", atModern)
 		author := dial(t, p)
 		author.key(x)
 		author.run(x.Run(topic, x.Start(), wiretest.Change(1, "test", "good"), wiretest.Change(2, "test", "panic"), wiretest.Change(3, "other", "")))
@@ -37,6 +37,13 @@ func TestExplainIgnored(t *testing.T) {
 			t.Fatal(err)
 		}
 		explain(3, replica.StateIgnored, "deaf")
+		if _, err := p.LocalUpdate(t.Context(), "other", []byte("2")); err != nil {
+			t.Fatal(err)
+		}
+		n := p.wait(t, "ignored", func(n replica.Notice) bool { return n.Kind == replica.Ignored && n.Channel == "other" })
+		if !strings.HasPrefix(n.Reason, "deaf") || len(n.Reason) > 400 {
+			t.Errorf("the notice says %d bytes: %.50s", len(n.Reason), n.Reason)
+		}
 		unmount()
 		check()
 	})
