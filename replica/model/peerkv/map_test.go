@@ -143,8 +143,10 @@ func TestExpiry(t *testing.T) {
 		if got, want := told(hers), []string{"k ->again", "k again>longer", "k longer>for good"}; !slices.Equal(got, want) {
 			t.Errorf("told %q, want %q", got, want)
 		}
-		if _, err := ours.SetUntil(t.Context(), "k", []byte("too late"), a.Now().Add(-time.Second)); err != nil {
-			t.Fatal(err)
+		for range 2 { // the second changes nothing that anybody sees
+			if _, err := ours.SetUntil(t.Context(), "k", []byte("too late"), a.Now().Add(-time.Second)); err != nil {
+				t.Fatal(err)
+			}
 		}
 		if got, want := told(hers), []string{"k for good>- expired"}; !slices.Equal(got, want) {
 			t.Errorf("told %q, want %q", got, want)

@@ -1,6 +1,7 @@
 package peerkv
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 
@@ -64,46 +65,32 @@ func authorMatch(pattern string) (func(*peer) bool, error) {
 	return func(p *peer) bool { return matches(p.name) }, nil
 }
 
-// event is a change of a key.
+// event is a change of a key, of a value or to one, or of both.
 type event struct {
 	peer        *peer
 	before, now *record // nil if it is no value
-	over        *record // what took a value away by its time, nil for anything else
+	expired     bool    // before has come to its time, or was replaced by what had
 }
 
 // newEvent makes what a key's change from one record to another, nil for none, tells
 // watchers, to whom it was a value before and is one now, or not.
 func newEvent(before, now *record, was, is bool) event {
 	var e event
-	switch {
-	case now != nil:
-		e.peer = now.peer
-	case before != nil:
-		e.peer = before.peer
-	}
 	if was {
-		e.before = before
+		e.peer, e.before = before.peer, before
+		e.expired = !is && now != nil && !now.deleted
 	}
 	if is {
-		e.now = now
-	} else if now != nil && !now.deleted {
-		e.over = now
+		e.peer, e.now = now.peer, now
 	}
 	return e
 }
 
-// shows reports whether there is anything to tell: also a value that was over when it came.
-func (e event) shows() bool { return e.any() != nil }
+// shows reports whether there is anything to tell.
+func (e event) shows() bool { return e.before != nil || e.now != nil }
 
 // any returns one of the records.
-func (e event) any() *record {
-	for _, r := range [...]*record{e.now, e.before, e.over} {
-		if r != nil {
-			return r
-		}
-	}
-	return nil
-}
+func (e event) any() *record { return cmp.Or(e.now, e.before) }
 
 func (e event) id() string { return e.any().id() }
 
@@ -120,7 +107,7 @@ func (e event) Held() (bytes int) {
 }
 
 func (e event) change(self keys.NodeID) Change {
-	c := Change{Author: e.peer.author, Key: e.any().key(), Local: e.peer.author == self, Expired: e.over != nil}
+	c := Change{Author: e.peer.author, Key: e.any().key(), Local: e.peer.author == self, Expired: e.expired}
 	if e.before != nil {
 		c.Old = new(e.before.entry())
 	}
