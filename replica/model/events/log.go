@@ -192,7 +192,7 @@ func (l *Log) Replay(pattern string, from From) (iter.Seq[Event], error) {
 // withdrawn, has been yielded all the same, and does not come again if it counts again
 // (but for the oldest, where more than 131,072 are taken back). However slow the reader
 // is, it misses nothing but what has ended meanwhile, and holds up nobody; what it has
-// not read yet stays in memory.
+// not read yet, and has not ended, stays in memory.
 func (l *Log) Follow(ctx context.Context, pattern string, from From) (iter.Seq[Event], error) {
 	s, err := choose(pattern, from)
 	if err != nil {

@@ -132,7 +132,8 @@ func (f *Feed) Newest(n int) iter.Seq[Item] { return exported(f.model.line.Entri
 // that is removed or taken back later has been yielded all the same, and comes again if
 // its removal is taken back (or if it counts again itself, but only the oldest where more
 // than 131,072 were taken back). However slow the reader is, it misses nothing but what
-// has been removed meanwhile, and holds up nobody; what it has not read yet stays in memory.
+// has been removed meanwhile, and holds up nobody; what it has not read yet, and was not
+// removed, stays in memory.
 func (f *Feed) Follow(ctx context.Context) iter.Seq[Item] {
 	return exported(f.model.line.Follow(ctx, selection{}))
 }

@@ -18,7 +18,8 @@ type Entry[Value any] struct {
 	Until uint64 // ns since the Unix epoch, from which on it is not there; 0: for ever
 	Value Value
 
-	removed bool // guarded by the line's mu
+	removed bool         // guarded by the line's mu
+	cell    *cell[Value] // as long as a follower has not come to it, guarded likewise
 }
 
 // Compare orders entries by (time, author, hash).

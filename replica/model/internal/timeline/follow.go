@@ -113,15 +113,14 @@ type Follower[Value any] struct {
 func (l *Line[Value]) Join() *Follower[Value] {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.feed.followers++
-	return &Follower[Value]{l, l.state.Now().share(), l.feed.end, l.feed.rebuilds}
+	return &Follower[Value]{l, l.state.Now().share(), l.feed.join(), l.feed.rebuilds}
 }
 
 // Leave makes the line forget f.
 func (f *Follower[Value]) Leave() {
 	f.line.mu.Lock()
 	defer f.line.mu.Unlock()
-	f.line.feed.followers--
+	f.line.feed.leave(f.at)
 }
 
 // All yields what was there when f was made, and then what has come since, as it comes,
@@ -167,10 +166,10 @@ func (f *Follower[Value]) take() (*Entry[Value], <-chan struct{}) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for f.at.next != nil {
-		c := f.at
-		f.at = c.next
-		if !c.removed && (c.since == 0 || f.since >= c.since) {
-			return c.Entry, nil
+		e, since := f.at.Entry, f.at.since
+		f.at = l.feed.pass(f.at)
+		if e != nil && f.since >= since {
+			return e, nil
 		}
 	}
 	if l.feed.closed {

@@ -62,6 +62,7 @@ func (l *Line[Value]) sweep(now uint64) (next uint64) {
 		if !due {
 			break
 		}
+		l.feed.drop(e)
 		l.state.Now().remove(e)
 		if s := l.state.Next(); s != nil {
 			s.remove(e)
@@ -106,6 +107,7 @@ func (l *Line[Value]) Remove(author keys.NodeID, seq uint64) (removed *Entry[Val
 	if removed = s.at(author, seq); removed != nil {
 		s.remove(removed)
 		l.ends.Remove(removed)
+		l.feed.drop(removed)
 		removed.removed = true
 	}
 	return removed, seen

@@ -5,6 +5,7 @@ import (
 	"context"
 	"iter"
 	"math/rand/v2"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -166,6 +167,70 @@ func TestSlowFollowerAndRemoval(t *testing.T) {
 	if got := values(l.Entries(selection{New: true})); got != "" {
 		t.Errorf("of what is there none is %q", got)
 	}
+}
+
+// TestNothingIsKeptForFollowers: what has ended or was removed takes no room, however many
+// followers have not come to it; they get the rest.
+func TestNothingIsKeptForFollowers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := timeline.New[string](time.Now, true)
+		slow, gone, quick := l.Join(), l.Join(), l.Join()
+		defer slow.Leave()
+		before := heap()
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		read := 0
+		for i := range uint64(64) {
+			for j := range uint64(3) { // one ends, one is removed, and one stays
+				e := at("a", 3*i+j+1, i)
+				if j < 2 {
+					e.Value = strings.Repeat("v", 256<<10)
+				}
+				if j == 0 {
+					e.Until = uint64(time.Now().Add(time.Second).UnixNano())
+				}
+				add(t, l, e)
+			}
+			if i == 32 {
+				gone.Leave()
+				for range quick.All(ctx, selection{}) {
+					if read++; read == 9 {
+						cancel()
+					}
+				}
+			}
+			l.Remove(at("a", 0, 0).Author, 3*i+2)
+		}
+		time.Sleep(time.Second)
+		synctest.Wait()
+		if took := heap() - before; took > 2<<20 {
+			t.Errorf("32 MiB that are there no more take %d bytes", took)
+		}
+		l.Close()
+		count := 0
+		for range slow.All(t.Context(), selection{}) {
+			count++
+		}
+		if count != 64 || l.Len() != 64 {
+			t.Errorf("a slow follower got %d of %d", count, l.Len())
+		}
+		if n := l.Unread(); n != 60 { // the other has stopped behind nine, of which four stay
+			t.Errorf("%d entries wait for a follower, want 60", n)
+		}
+		quick.Leave()
+		if n := l.Unread(); n != 0 {
+			t.Errorf("%d entries wait for a follower", n)
+		}
+	})
+}
+
+// heap returns how many bytes are in use.
+func heap() int64 {
+	runtime.GC()
+	runtime.GC()
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return int64(m.HeapAlloc)
 }
 
 // TestNothingIsRemembered: what a rebuild takes out neither waits for its end, nor for
