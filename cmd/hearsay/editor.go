@@ -13,7 +13,7 @@ import (
 
 // editText lets the user edit the text in an editor, and writes what was changed.
 func (c call) editText(ctx context.Context) error {
-	draft, err := models.TextDraft.One(ctx, c.api, c.channel, models.None{})
+	draft, err := models.TextDraft.One(ctx, c.api, *c.channel, models.None{})
 	if err != nil {
 		return err
 	}

@@ -14,15 +14,23 @@ import (
 type noun struct {
 	*app
 	cmd     *cobra.Command
-	channel string
+	channel *string
 }
 
 // newNoun begins the command of the model that is mounted on the channel of its name.
 func newNoun(a *app, name, short, long string) *noun {
-	n := &noun{app: a, cmd: &cobra.Command{Use: name, Short: short, Long: long}}
+	n := &noun{app: a, cmd: &cobra.Command{Use: name, Short: short, Long: long}, channel: new("")}
 	group(n.cmd)
-	n.cmd.PersistentFlags().StringVar(&n.channel, "channel", "", "of the model on channel `NAME` (default "+name+")")
+	n.cmd.PersistentFlags().StringVar(n.channel, "channel", "", "of the model on channel `NAME` (default "+name+")")
 	return n
+}
+
+// part begins a group of verbs in the command of a model.
+func (n *noun) part(name, short, long string) *noun {
+	p := &noun{app: n.app, cmd: &cobra.Command{Use: name, Short: short, Long: long}, channel: n.channel}
+	group(p.cmd)
+	n.cmd.AddCommand(p.cmd)
+	return p
 }
 
 // verb is one thing that can be done with a model.
@@ -72,7 +80,7 @@ func (n *noun) verbs(all ...verb) {
 func change[Q, A any](ctx context.Context, c call, op models.Operation[Q, A], q Q) error {
 	ctx, cancel := c.durably(ctx, c.api)
 	defer cancel()
-	for answer, err := range op.All(ctx, c.api, c.channel, q) {
+	for answer, err := range op.All(ctx, c.api, *c.channel, q) {
 		if err == nil && c.json {
 			err = c.printJSON(answer)
 		}
@@ -86,7 +94,7 @@ func change[Q, A any](ctx context.Context, c call, op models.Operation[Q, A], q 
 // show prints the answers of an operation, each as line does, or as JSON.
 func show[Q, A any](ctx context.Context, c call, op models.Operation[Q, A], q Q, line func(o *output, a A) error) error {
 	return c.print(func(o *output) error {
-		for a, err := range op.All(ctx, c.api, c.channel, q) {
+		for a, err := range op.All(ctx, c.api, *c.channel, q) {
 			if err == nil && c.json {
 				err = o.json(a)
 			} else if err == nil {
@@ -104,7 +112,7 @@ func show[Q, A any](ctx context.Context, c call, op models.Operation[Q, A], q Q,
 // how many were missed where it is called.
 func watch[Q, A any](ctx context.Context, c call, op models.Operation[Q, A], q Q, lost func(A) uint64, line func(o *output, a A) error) error {
 	o := c.stdout()
-	for a, err := range op.All(ctx, c.api, c.channel, q) {
+	for a, err := range op.All(ctx, c.api, *c.channel, q) {
 		if ctx.Err() != nil {
 			return nil // the signal that ends it
 		}

@@ -131,7 +131,7 @@ func checkJSON(b []byte) error {
 	case ok:
 		err = fmt.Errorf("%.80q is no JSON: %w, at byte %d", b, err, syntax.Offset)
 	}
-	return withHint(err, `a JSON string needs its quotes, as in '"red"'`)
+	return withHint(err, `a JSON string needs its quotes, as in '"red"'; --string takes text as it is`)
 }
 
 // printJSONValue writes a JSON value as a line, or, if it is a string and raw, as it is.

@@ -2,7 +2,6 @@ package main
 
 import (
 	"bufio"
-	"bytes"
 	"encoding/json"
 	"fmt"
 	"strings"
@@ -59,18 +58,24 @@ func (o *output) line(s string) string {
 
 // json writes v as one line of JSON.
 func (o *output) json(v any) error {
-	var b bytes.Buffer
-	e := json.NewEncoder(&b)
-	e.SetEscapeHTML(false)
-	if err := e.Encode(v); err != nil {
+	text, err := marshal(v)
+	if err != nil {
 		return err
 	}
-	text := b.String()
 	if o.terminal {
 		text = escapeJSON(text)
 	}
-	_, err := o.WriteString(text)
+	_, err = o.WriteString(text + "\n")
 	return err
+}
+
+// marshal is json.Marshal that leaves <, > and & as they are.
+func marshal(v any) (string, error) {
+	var b strings.Builder
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false)
+	err := e.Encode(v)
+	return strings.TrimSuffix(b.String(), "\n"), err
 }
 
 // printJSON writes one object and nothing else.

@@ -90,7 +90,7 @@ ids, KEY a pattern for keys; '**' is all.`,
 }
 
 func newRemoteCmd(a *app) *cobra.Command {
-	c := call{noun: &noun{app: a}}
+	c := call{noun: &noun{app: a, channel: new("")}}
 	cmd := &cobra.Command{
 		Use:   "remote AUTHOR KEY",
 		Short: "Print the value of another node's key",
@@ -110,7 +110,7 @@ fingerprint, or the end of an id as hearsay status shows it.`,
 		},
 	}
 	cmd.Flags().BoolVar(&c.json, "json", false, "print one JSON object")
-	cmd.Flags().StringVar(&c.channel, "channel", "", "of the model on channel `NAME` (default peerkv)")
+	cmd.Flags().StringVar(c.channel, "channel", "", "of the model on channel `NAME` (default peerkv)")
 	return cmd
 }
 

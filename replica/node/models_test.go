@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/hearsaynet/hearsay/replica"
+	"github.com/hearsaynet/hearsay/replica/model/doc"
 	"github.com/hearsaynet/hearsay/replica/model/events"
 	"github.com/hearsaynet/hearsay/replica/model/feed"
 	"github.com/hearsaynet/hearsay/replica/model/kv"
@@ -110,6 +111,38 @@ func TestModels(t *testing.T) {
 		fails(t, api, models.ObjectGet, "b", object.ErrBadPath)
 		fails(t, api, models.ObjectSet, models.PathValue{Path: "/a", Value: []byte("{")}, object.ErrBadValue)
 		fails(t, api, models.ObjectSet, models.PathValue{Path: "", Value: []byte("1")}, object.ErrBadValue)
+
+		done(t, api, models.DocSet, models.RowWrite{Row: "r", Fields: []models.RowField{{Name: "a", Value: []byte(`"<1>"`)}, {Name: "b", Value: []byte("2")}}})
+		done(t, api, models.DocSet, models.RowWrite{Row: "r", Fields: []models.RowField{{Name: "b"}}})
+		row, err := models.DocShow.One(t.Context(), api, "", "r")
+		if err != nil || len(row.Fields) != 1 || string(row.Fields["a"]) != `"<1>"` || row.Written["a"].Author != item.Author {
+			t.Errorf("a row: %+v, %v", row, err)
+		}
+		added, err := models.DocAdd.One(t.Context(), api, "", []models.RowField{{Name: "c", Value: []byte("3")}})
+		if err != nil || added.Row == "" || added.Seq == 0 {
+			t.Errorf("a new row: %+v, %v", added, err)
+		}
+		has(t, done(t, api, models.DocSelect, models.RowQuery{Name: "c", Value: []byte("3.0")}), `{"at":0,"row":"`+added.Row+`","fields":{"c":3},`)
+		fails(t, api, models.DocShow, "other", models.ErrNothing)
+		fails(t, api, models.DocSet, models.RowWrite{}, doc.ErrBadName)
+		fails(t, api, models.DocSet, models.RowWrite{Row: "r", Fields: []models.RowField{{Name: "a", Value: []byte("x")}}}, doc.ErrBadValue)
+		second := models.Rows{Where: models.RowQuery{Name: "l", Value: []byte("1")}, Sort: "s"}
+		done(t, api, models.SeqInsert, models.RowInsert{Rows: second, At: -1, Fields: []models.RowField{{Name: "n", Value: []byte("1")}}})
+		done(t, api, models.SeqInsert, models.RowInsert{Rows: second, At: 0, Fields: []models.RowField{{Name: "n", Value: []byte("2")}}})
+		done(t, api, models.SeqMoveTo, models.RowMove{Rows: second, From: 0, To: 1})
+		var order []string
+		for r, err := range models.SeqShow.All(t.Context(), api, "", second) {
+			if err != nil {
+				t.Fatal(err)
+			}
+			order = append(order, string(r.Fields["n"]))
+		}
+		if got := strings.Join(order, " "); got != "1 2" {
+			t.Errorf("rows in order: %s", got)
+		}
+		fails(t, api, models.SeqInsert, models.RowInsert{Rows: second, At: 3}, doc.ErrRange)
+		done(t, api, models.DocRemove, "r")
+		fails(t, api, models.DocShow, "r", models.ErrNothing)
 
 		done(t, api, models.ManifestAdd, models.ChannelKind{Channel: "todo", Kind: "list"})
 		has(t, done(t, api, models.ManifestShow, models.None{}), `{"channel":"todo","kind":"list","author":"Qm`)

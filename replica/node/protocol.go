@@ -10,6 +10,7 @@ import (
 
 	"github.com/hearsaynet/hearsay/keys"
 	"github.com/hearsaynet/hearsay/replica"
+	"github.com/hearsaynet/hearsay/replica/model/doc"
 	"github.com/hearsaynet/hearsay/replica/model/events"
 	"github.com/hearsaynet/hearsay/replica/model/feed"
 	"github.com/hearsaynet/hearsay/replica/model/kv"
@@ -186,6 +187,9 @@ var codes = map[string]error{
 	"reserved":         manifest.ErrReserved,
 	"bad-peer-key":     peerkv.ErrBadKey,
 	"bad-peer-expiry":  peerkv.ErrBadExpiry,
+	"bad-doc-name":     doc.ErrBadName,
+	"bad-doc-value":    doc.ErrBadValue,
+	"doc-range":        doc.ErrRange,
 	"bad-path":         object.ErrBadPath,
 	"bad-value":        object.ErrBadValue,
 	"not-own":          feed.ErrNotOwn,

@@ -299,6 +299,7 @@ func (c *control) answer(w http.ResponseWriter, live bool, items iter.Seq2[any, 
 	flush := http.NewResponseController(w)
 	out := bufio.NewWriterSize(w, 64<<10)
 	enc := json.NewEncoder(out)
+	enc.SetEscapeHTML(false)
 	send := func(l line) error {
 		err := enc.Encode(l)
 		if err == nil && live {

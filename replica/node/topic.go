@@ -1,6 +1,7 @@
 package node
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -214,7 +215,7 @@ func (t *topic) Do(ctx context.Context, name, channel string, request json.RawMe
 				yield(nil, orClosed(err))
 				return
 			}
-			line, err := json.Marshal(answer)
+			line, err := marshal(answer)
 			if !yield(line, err) || err != nil {
 				return
 			}
@@ -223,6 +224,15 @@ func (t *topic) Do(ctx context.Context, name, channel string, request json.RawMe
 			yield(nil, fmt.Errorf("node: %w", ErrClosed))
 		}
 	}
+}
+
+// marshal is json.Marshal that leaves JSON in v as it is spelled.
+func marshal(v any) (json.RawMessage, error) {
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false)
+	err := e.Encode(v)
+	return bytes.TrimSuffix(b.Bytes(), []byte("\n")), err
 }
 
 func (t *topic) Publish(ctx context.Context, name string, data ...[]byte) ([]wire.Ref, error) {

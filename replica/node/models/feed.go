@@ -52,7 +52,7 @@ var (
 		case q.N > 0:
 			items = f.Newest(q.N)
 		}
-		return feedItems(items)
+		return mapped(items, newItem)
 	})
 	FeedPush = writeMany(feeds, "push", func(ctx context.Context, f *feed.Feed, items [][]byte) ([]wire.Ref, error) {
 		return f.PushMany(ctx, items...)
@@ -67,7 +67,7 @@ var (
 	})
 	// FeedTail answers with the last N items, and then with each that comes.
 	FeedTail = follow(feeds, "tail", func(ctx context.Context, f *feed.Feed, q FeedPart) iter.Seq2[Item, error] {
-		return feedItems(f.Tail(ctx, q.N))
+		return mapped(f.Tail(ctx, q.N), newItem)
 	})
 	FeedWatch = follow(feeds, "watch", func(ctx context.Context, f *feed.Feed, _ None) iter.Seq2[ItemChange, error] {
 		return watched(ctx, f.Watch, func(c feed.Change) ItemChange {
@@ -78,15 +78,5 @@ var (
 		})
 	})
 )
-
-func feedItems(items iter.Seq[feed.Item]) iter.Seq2[Item, error] {
-	return func(yield func(Item, error) bool) {
-		for i := range items {
-			if !yield(newItem(i), nil) {
-				return
-			}
-		}
-	}
-}
 
 func newItem(i feed.Item) Item { return Item{newData(i.Data), newOrigin(i.Ref, i.Time)} }

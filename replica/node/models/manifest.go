@@ -39,13 +39,7 @@ type ChannelKind struct {
 // The operations on lists of channels.
 var (
 	ManifestShow = each(manifests, "show", func(_ context.Context, m *manifest.Manifest, _ None) iter.Seq2[Listed, error] {
-		return func(yield func(Listed, error) bool) {
-			for e := range m.All() {
-				if !yield(*newListed(&e), nil) {
-					return
-				}
-			}
-		}
+		return mapped(m.All(), func(e manifest.Entry) Listed { return *newListed(&e) })
 	})
 	ManifestAdd = write(manifests, "add", func(ctx context.Context, m *manifest.Manifest, q ChannelKind) (wire.Ref, error) {
 		return m.Add(ctx, q.Channel, q.Kind)

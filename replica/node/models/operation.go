@@ -153,6 +153,17 @@ func follow[M closer, Q, A any](k kind[M], verb string, f func(ctx context.Conte
 	return add(k, verb, follows, f)
 }
 
+// mapped yields items as show has them.
+func mapped[T, A any](items iter.Seq[T], show func(T) A) iter.Seq2[A, error] {
+	return func(yield func(A, error) bool) {
+		for item := range items {
+			if !yield(show(item), nil) {
+				return
+			}
+		}
+	}
+}
+
 // watched yields what watch tells from now on, as show has it.
 func watched[C, A any](ctx context.Context, watch func(context.Context) (<-chan C, error), show func(C) A) iter.Seq2[A, error] {
 	return func(yield func(A, error) bool) {
