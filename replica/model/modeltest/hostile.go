@@ -53,30 +53,51 @@ var foreign = func() [][]byte {
 	return all
 }()
 
-// drawHuge draws a change of huge bytes: lengths that are true or not, and much of the
+// drawSize draws the size of a large change.
+func drawSize(t *rapid.T) int {
+	if rapid.IntRange(1, hugeShare).Draw(t, "size") == hugeShare {
+		return huge
+	}
+	return large
+}
+
+// drawLarge draws a change of size bytes: lengths that are true or not, and much of the
 // same.
-func drawHuge(t *rapid.T) []byte {
+func drawLarge(t *rapid.T, size int) []byte {
 	head := rapid.SampledFrom([]string{"", "\xea\x60", "\x00\x00\xea\x60", "\x00\x00\xff\xff", "\xff\xff", "\xff\xff\xff\xff",
 		"\x7f\xff\xff\xff\xff\xff\xff\xff", "\xe0\xd4\x03", "{\"k\":"}).Draw(t, "head")
 	fill := rapid.SampledFrom([]string{"k", "\x00", "\x01", "\xff", "[", `{"a":`, "9", "\u00e9", "../", "a.", "\x01\x00\x01k\x00\x01v"}).Draw(t, "fill")
 	b := append([]byte{byte(rapid.IntRange(0, 16).Draw(t, "op"))}, head...)
-	b = append(b, bytes.Repeat([]byte(fill), huge/len(fill)+1)...)
-	return b[:huge]
+	b = append(b, bytes.Repeat([]byte(fill), size/len(fill)+1)...)
+	return b[:size]
+}
+
+// drawRepeated draws a change with a part of a good one many times, which is good as well
+// where a change may hold that many things.
+func drawRepeated(t *rapid.T, good []byte) []byte {
+	again := good[rapid.IntRange(0, len(good)).Draw(t, "from"):]
+	if len(again) == 0 {
+		return bytes.Clone(good)
+	}
+	times := rapid.SampledFrom([]int{2, 100, 1000, huge}).Draw(t, "times")
+	return append(bytes.Clone(good), bytes.Repeat(again, min(times, max(0, drawSize(t)-len(good))/len(again)))...)
 }
 
 // drawHostile draws a change that an author may send who wants to do harm.
 func (h *history) drawHostile(t *rapid.T) []byte {
-	switch kind := rapid.SampledFrom([]string{"random", "foreign", "damaged", "huge", "stretched"}).Draw(t, "hostile"); {
+	switch kind := rapid.SampledFrom([]string{"random", "foreign", "damaged", "large", "stretched", "repeated"}).Draw(t, "hostile"); {
 	case kind == "foreign":
 		return bytes.Clone(rapid.SampledFrom(foreign).Draw(t, "change"))
 	case kind == "damaged" && len(h.good) > 0:
 		return drawDamaged(t, h.drawGood(t))
-	case kind == "huge":
-		return drawHuge(t)
+	case kind == "large":
+		return drawLarge(t, drawSize(t))
 	case kind == "stretched" && len(h.good) > 0: // a good beginning
 		b := h.drawGood(t)
 		b = b[:rapid.IntRange(0, len(b)).Draw(t, "kept")]
-		return append(bytes.Clone(b), drawHuge(t)[:huge-min(len(b), huge)]...)
+		return append(bytes.Clone(b), drawLarge(t, max(0, drawSize(t)-len(b)))...)
+	case kind == "repeated" && len(h.good) > 0:
+		return drawRepeated(t, h.drawGood(t))
 	}
 	return rapid.SliceOfN(rapid.Byte(), 0, 64).Draw(t, "change")
 }

@@ -1,6 +1,10 @@
 package modeltest
 
-import "time"
+import (
+	"time"
+
+	"github.com/hearsaynet/hearsay/replica/wire"
+)
 
 const (
 	// replicaShare is how many histories are drawn for one that real replicas get, which
@@ -13,8 +17,11 @@ const (
 	maxHistory = 32
 	// maxHostile bounds the hostile changes that one state gets.
 	maxHostile = 6
-	// huge is the size of the large hostile changes, in bytes: what LocalUpdate takes.
-	huge = 64 << 10
+	// large and huge are the sizes of the large hostile changes, in bytes: what LocalUpdate
+	// takes, and for one in hugeShare what others may send.
+	large     = 64 << 10
+	huge      = wire.MaxChange
+	hugeShare = 8
 
 	// allocPerByte and allocConstant bound what one change may allocate: a change of 64
 	// KiB 16 MiB and, as tables grow by doubling, a constant.
