@@ -1,32 +1,68 @@
 package policy
 
 import (
-	"bytes"
 	"os"
+	"path"
 	"path/filepath"
-	"slices"
+	"strings"
 	"testing"
 )
 
-// TestModelsAreExamined: every model goes through the suite that users run on theirs.
-func TestModelsAreExamined(t *testing.T) {
-	models, err := filepath.Glob(filepath.Join(root(t), "replica", "model", "*"))
-	if err != nil || len(models) < 3 {
-		t.Fatalf("%d models, %v: the rule would hold of nothing", len(models), err)
+// TestModels: each data model has an example, goes through the suite for all models, is
+// measured, and has its place in docs/models.md.
+func TestModels(t *testing.T) {
+	module := root(t)
+	page, err := os.ReadFile(path.Join(module, "docs/models.md"))
+	if err != nil {
+		t.Fatal(err)
 	}
-	for _, dir := range models {
-		if name := filepath.Base(dir); name == "internal" || name == "modeltest" {
+	entries, err := os.ReadDir(path.Join(module, "replica/model"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	found := 0
+	for _, e := range entries {
+		name := e.Name()
+		if name == "internal" || name == "modeltest" {
 			continue
 		}
-		tests, err := filepath.Glob(filepath.Join(dir, "*_test.go"))
+		found++
+		tests := source(t, path.Join(module, "replica/model", name, "*_test.go"))
+		for what, want := range map[string]string{
+			"an example":              "\nfunc Example",
+			"a call of modeltest.Run": "modeltest.Run(",
+			"a benchmark of changes":  "\nfunc BenchmarkApply(",
+			"the bytes of a change":   `"wire-B/`,
+			"the memory of one":       `"mem-B/`,
+			"a fuzz target":           "\nfunc Fuzz",
+		} {
+			if !strings.Contains(tests, want) {
+				t.Errorf("the tests of replica/model/%s lack %s", name, what)
+			}
+		}
+		if !strings.Contains(string(page), "\n## "+name+"\n") {
+			t.Errorf("docs/models.md has no chapter about %s", name)
+		}
+	}
+	if found < 10 {
+		t.Errorf("%d models were found", found)
+	}
+}
+
+// source returns the files that match a pattern, one behind the other.
+func source(t *testing.T, pattern string) string {
+	t.Helper()
+	files, err := filepath.Glob(pattern)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var all strings.Builder
+	for _, file := range files {
+		text, err := os.ReadFile(file)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if !slices.ContainsFunc(tests, func(file string) bool {
-			b, err := os.ReadFile(file)
-			return err == nil && bytes.Contains(b, []byte("modeltest.Run(t, "))
-		}) {
-			t.Errorf("%s: no test calls modeltest.Run", dir)
-		}
+		all.Write(text)
 	}
+	return all.String()
 }
