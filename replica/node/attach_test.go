@@ -184,7 +184,7 @@ func TestBadRequests(t *testing.T) {
 		return new(net.Dialer).DialContext(ctx, "unix", filepath.Join(n.Dir(), "hearsay.sock"))
 	}}}
 	defer c.CloseIdleConnections()
-	large, err := json.Marshal(map[string]any{"key": "k", "value": make([]byte, 4<<20)})
+	large, err := json.Marshal(map[string]any{"key": "k", "value": make([]byte, 16<<20)})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"math"
 	"slices"
 	"testing"
 
@@ -107,6 +108,25 @@ func TestExportFollows(t *testing.T) {
 		}
 		if err := <-done; err != nil || len(wrote) != 1 || wrote[ref.Author] != last {
 			t.Errorf("at the end: %v, %v; want %v", wrote, err, last)
+		}
+	})
+}
+
+// TestExportAfterMany: a clock may have as many authors as a digest.
+func TestExportAfterMany(t *testing.T) {
+	ways(t, func(t *testing.T, _ string, api node.API) {
+		ref, err := api.Set(t.Context(), "a", []byte("1"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		after := replica.Clock{ref.Author: ref}
+		for i := range 4 * wire.MaxDigestRefs {
+			id := keys.NodeID{0x12, 0x20, byte(i >> 16), byte(i >> 8), byte(i)}
+			after[id] = wire.Ref{Author: id, Seq: math.MaxInt64, Hash: wire.Hash{1}}
+		}
+		wrote, err := api.Export(t.Context(), io.Discard, replica.ExportConfig{After: after})
+		if err != nil || len(wrote) > 0 {
+			t.Errorf("%v, %v", wrote, err)
 		}
 	})
 }

@@ -27,8 +27,8 @@ const (
 	// some systems, with the final zero.
 	maxSocketPath = 100
 	// maxRequest bounds the body of a request on the socket but import's, in bytes. The
-	// largest carries a full run's changes in base64 and JSON.
-	maxRequest = 4 << 20
+	// largest carries a clock of 56,676 authors, which as JSON takes about 220 each.
+	maxRequest = 16 << 20
 	// maxRequests bounds the requests that are served at a time. It leaves room for
 	// many writers: each waits for the disk.
 	maxRequests = 1024

@@ -331,5 +331,5 @@ func TestNotUTF8(t *testing.T) {
 func TestTooLarge(t *testing.T) {
 	n := up(t, "a", node.Options{})
 	api := attach(t, node.Options{Dir: n.Dir()})
-	fails(t, api, models.TextApply, models.Draft{Text: strings.Repeat("x", 5<<20)}, replica.ErrTooLarge)
+	fails(t, api, models.TextApply, models.Draft{Text: strings.Repeat("x", 17<<20)}, replica.ErrTooLarge)
 }
