@@ -159,7 +159,7 @@ func TestRebuild(t *testing.T) {
 
 func TestSlowWatcher(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		v, model := value.Detached(keys.NodeID{}, 1, 2)
+		v, model := value.Detached(keys.NodeID{}, 20, 2)
 		changes, err := v.Watch(t.Context())
 		if err != nil {
 			t.Fatal(err)
@@ -168,7 +168,7 @@ func TestSlowWatcher(t *testing.T) {
 			livetest.Apply(t, model, set("a", i+1, i+1, "v"))
 			synctest.Wait()
 		}
-		livetest.Apply(t, model, set("b", 1, 0, "too old to be told"))
+		livetest.Apply(t, model, set("b", 1, 0, "not the last: not told"))
 		got := livetest.Drain(changes)
 		if len(got) != 4 || got[3] != (value.Change{Lost: 7}) {
 			t.Errorf("told %d changes, %+v", len(got), got)

@@ -3,6 +3,7 @@ package expiry_test
 import (
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -172,6 +173,31 @@ func TestTimerMany(t *testing.T) {
 		time.Sleep(10 * time.Millisecond)
 		if got, _ := a.take(); len(got) != 800 {
 			t.Errorf("%d rang, want 800", len(got))
+		}
+	})
+}
+
+// TestTimerStopWaits: who stops it may take away what sweep uses.
+func TestTimerStopWaits(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		release := make(chan struct{})
+		var over, stopped atomic.Bool
+		timer := expiry.NewTimer(time.Now, func(uint64) uint64 {
+			<-release
+			over.Store(true)
+			return expiry.Never
+		})
+		timer.Plan(1)
+		synctest.Wait()
+		go func() {
+			timer.Stop()
+			stopped.Store(over.Load())
+		}()
+		synctest.Wait()
+		close(release)
+		synctest.Wait()
+		if !stopped.Load() {
+			t.Error("Stop returned before the sweep was over")
 		}
 	})
 }

@@ -277,7 +277,8 @@ func TestFilled(t *testing.T) {
 		"descending":         {func(i int) int { return -i }, 2 * n / maxItems},
 		"between":            {func(i int) int { return (1 - i%2*2) * (n - i) }, 2 * n / maxItems},
 		"in many places":     {func(i int) int { return i%200*n - i/200 }, 3 * n / maxItems},
-		"behind full leaves": {behindFull, 2 * n / maxItems},
+		"behind full leaves": {behindFull(64, 0), 2 * n / maxItems},
+		"behind a full node": {behindFull(1, maxKids-1), 2 * n / maxItems},
 	} {
 		var tree Tree[*item]
 		for i := range n {
@@ -290,44 +291,32 @@ func TestFilled(t *testing.T) {
 	}
 }
 
-// behindFull fills 64 leaves, and then descends towards each of them in turn.
-func behindFull(i int) int {
+// behindFull fills leaves, and then descends towards n of them in turn, from first on.
+func behindFull(n, first int) func(i int) int {
 	const full, step = 64 * maxItems, 1 << 20
-	if i < full {
-		return i/maxItems*step + i%maxItems
+	return func(i int) int {
+		if i < full {
+			return i/maxItems*step + i%maxItems
+		}
+		return (first+(i-full)%n)*step + step - 1 - i
 	}
-	return (i-full)%64*step + step - 1 - i
 }
 
-// TestExchange: an item moves, comes, goes or stays.
-func TestExchange(t *testing.T) {
-	at := func(key int) **item { return new(&item{key: key}) }
+// TestCopiesWhileNodesMerge: a copy stays as it was when nodes that it shares become one.
+func TestCopiesWhileNodesMerge(t *testing.T) {
+	const n = 4 * maxItems
 	var tree Tree[*item]
-	for _, key := range []int{10, 20, 30} {
-		tree.Set(*at(key))
+	var want reference
+	for i := range n {
+		v := &item{key: i}
+		tree.Set(v)
+		want.set(v)
 	}
-	for _, tt := range []struct {
-		old, now **item
-		from, to int
-		want     string
-	}{
-		{nil, at(15), -1, 1, "[10 15 20 30]"},
-		{at(15), at(15), 1, 1, "[10 15 20 30]"},
-		{at(15), at(25), 1, 2, "[10 20 25 30]"},
-		{at(25), at(5), 2, 0, "[5 10 20 30]"},
-		{at(5), nil, 0, -1, "[10 20 30]"},
-	} {
-		other := tree.Share()
-		if from, to := other.Exchange(tt.old, tt.now, false); from != -1 || to != -1 {
-			t.Errorf("unasked it says %d, %d", from, to)
-		}
-		from, to := tree.Exchange(tt.old, tt.now, true)
-		var keys []int
-		for v := range tree.From(0) {
-			keys = append(keys, v.key)
-		}
-		if from != tt.from || to != tt.to || fmt.Sprint(keys) != tt.want {
-			t.Errorf("from %d to %d: %v, want %d, %d, %s", from, to, keys, tt.from, tt.to, tt.want)
-		}
+	for i := range n { // from the end, so that a leaf has none behind it to be merged with
+		copied := tree.Share()
+		tree.Delete(&item{key: n - 1 - i})
+		same(t, copied, want)
+		want.delete(&item{key: n - 1 - i})
+		same(t, tree, want)
 	}
 }

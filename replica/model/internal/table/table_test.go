@@ -118,3 +118,18 @@ func compare(a, b string) int {
 	}
 	return 1
 }
+
+// TestCopiedOnce: while somebody lists the table, a write to a key copies its shard once,
+// and not again.
+func TestCopiedOnce(t *testing.T) {
+	tab := New[string]()
+	for i := range 100_000 {
+		tab.Put(fmt.Sprint(i), "v")
+	}
+	next, stop := iter.Pull2(tab.All())
+	defer stop()
+	next()
+	if allocs := testing.AllocsPerRun(100, func() { tab.Put("7", "w") }); allocs > 1 {
+		t.Errorf("a write takes %v allocations", allocs)
+	}
+}

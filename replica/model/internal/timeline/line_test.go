@@ -423,3 +423,21 @@ func TestReadersAndWriter(t *testing.T) {
 	readers.Wait()
 	l.Close()
 }
+
+// TestEndsMeetRebuild: what ends while a rebuild is under way is in neither log behind it.
+func TestEndsMeetRebuild(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := timeline.New[string](time.Now, true)
+		defer l.Close()
+		one, two := at("a", 1, 1), at("a", 2, 2)
+		one.Until = uint64(time.Now().Add(time.Second).UnixNano())
+		add(t, l, one, two)
+		l.Reset()
+		add(t, l, one, two)
+		time.Sleep(2 * time.Second)
+		gone, added := l.Rebuilt()
+		if len(gone)+len(added) > 0 || l.Len() != 1 || l.Waiting() != 0 {
+			t.Errorf("gone %d, added %d; %d are left, %d wait for their end", len(gone), len(added), l.Len(), l.Waiting())
+		}
+	})
+}

@@ -1,6 +1,7 @@
 package watch_test
 
 import (
+	"context"
 	"slices"
 	"testing"
 	"testing/synctest"
@@ -39,6 +40,25 @@ func TestHeld(t *testing.T) {
 		tell(half, half, half)
 		if got, want := livetest.Drain(changes), []int{half, half, half}; !slices.Equal(got, want) {
 			t.Errorf("told %d, want %d", got, want)
+		}
+	})
+}
+
+// TestWatched: nobody makes events when the last watcher has gone.
+func TestWatched(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		hub := watch.New(func(l load) int { return int(l) }, func(n uint64) int { return -int(n) })
+		ctx, cancel := context.WithCancel(t.Context())
+		changes := hub.Watch(ctx, 1, func(load) bool { return true })
+		before := hub.Watched()
+		cancel()
+		synctest.Wait()
+		if _, open := <-changes; !before || hub.Watched() || open {
+			t.Errorf("watched before %v, after %v, open %v", before, hub.Watched(), open)
+		}
+		hub.Close()
+		if hub.Watch(t.Context(), 1, nil) != nil {
+			t.Error("a hub that is closed has a watcher")
 		}
 	})
 }
