@@ -52,7 +52,7 @@ trust: every update is signed by its author and verified before it is applied.
 		newSetCmd(a), newGetCmd(a), newDelCmd(a), newKeysCmd(a), newWatchCmd(a),
 		newLoadCmd(a), newDumpCmd(a), newPubCmd(a), newTailCmd(a),
 		newListCmd(a), newValueCmd(a), newPeerkvCmd(a), newRemoteCmd(a), newFeedCmd(a), newTextCmd(a),
-		newObjectCmd(a), newDocCmd(a), newManifestCmd(a))
+		newObjectCmd(a), newDocCmd(a), newManifestCmd(a), newChannelsCmd(a))
 	inGroup(root, groupKeys, newKeygenCmd(a), newKeyCmd(a), newKeyserverCmd(a), newTrustCmd(a), newUntrustCmd(a))
 	inGroup(root, groupNode, newDemoCmd(a), newBenchCmd(a), newMalloryCmd(a), newFuzzCmd(a), newBridgeCmd(a))
 	inGroup(root, groupProof,

@@ -44,6 +44,10 @@ type API interface {
 	// History yields the stored updates that count and are selected. Sort is not asked for.
 	History(ctx context.Context, s replica.Selection) iter.Seq2[Update, error]
 
+	// Channels returns the topic's channels, bytewise by name: those that have updates which
+	// count, and those that have a model here. It reads all that is stored.
+	Channels(ctx context.Context) ([]Channel, error)
+
 	// Export writes an export file, and returns what it holds. With Follow it goes on until
 	// ctx ends, which is no error.
 	Export(ctx context.Context, w io.Writer, o replica.ExportConfig) (replica.Clock, error)
@@ -119,6 +123,14 @@ type Update struct {
 	Channel string      `json:"channel"`
 	Change  []byte      `json:"change"`
 	Local   bool        `json:"local"`
+}
+
+// Channel is a channel of a topic.
+type Channel struct {
+	Channel string `json:"channel"`
+	Updates uint64 `json:"updates"`         // that count
+	Bytes   uint64 `json:"bytes"`           // of their changes
+	Model   string `json:"model,omitempty"` // the model that it has here now
 }
 
 // PeerState is how a link stands. The texts are stable.

@@ -122,6 +122,15 @@ func (n *Node) History(ctx context.Context, s replica.Selection) iter.Seq2[Updat
 	return t.History(ctx, s)
 }
 
+// Channels implements API.
+func (n *Node) Channels(ctx context.Context) ([]Channel, error) {
+	t, err := n.topic("")
+	if err != nil {
+		return nil, err
+	}
+	return t.Channels(ctx)
+}
+
 // Export implements API.
 func (n *Node) Export(ctx context.Context, w io.Writer, o replica.ExportConfig) (replica.Clock, error) {
 	t, err := n.topic("")

@@ -228,6 +228,11 @@ func (c *client) History(ctx context.Context, s replica.Selection) iter.Seq2[Upd
 	return items[Update](ctx, c, opHistory, request{After: s.After, Authors: s.Authors, Channels: s.Channels, Order: s.Order})
 }
 
+// Channels implements API.
+func (c *client) Channels(ctx context.Context) ([]Channel, error) {
+	return ask[[]Channel](ctx, c, opChannels, request{})
+}
+
 // Export implements API.
 func (c *client) Export(ctx context.Context, w io.Writer, o replica.ExportConfig) (replica.Clock, error) {
 	clock := replica.Clock{} // an empty one is left out

@@ -152,6 +152,16 @@ func TestModels(t *testing.T) {
 			t.Errorf("an empty list of channels: %s", got)
 		}
 
+		channels, err := api.Channels(t.Context())
+		if err != nil || len(channels) != 10 {
+			t.Errorf("%d channels, %v: %+v", len(channels), err, channels)
+		}
+		for _, c := range channels {
+			if c.Model != c.Channel || (c.Updates == 0) != (c.Bytes == 0) || (c.Updates == 0) != (c.Channel == "kv" || c.Channel == "events") {
+				t.Errorf("channel %+v", c)
+			}
+		}
+
 		// What a node mounts itself has its commands.
 		for channel, want := range map[string]error{kv.DefaultChannel: models.ErrOtherModel, events.DefaultChannel: models.ErrOtherModel, "other": nil} {
 			if err := firstError(models.ListShow.All(t.Context(), api, channel, models.None{})); !errors.Is(err, want) {

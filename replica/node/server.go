@@ -111,7 +111,8 @@ var answers = map[string]answerFunc{
 	opHistory: func(ctx context.Context, t *topic, q *request) iter.Seq2[any, error] {
 		return anyOf(t.History(ctx, q.selection()))
 	},
-	opExport: export,
+	opChannels: one(func(ctx context.Context, t *topic, _ *request) (any, error) { return t.Channels(ctx) }),
+	opExport:   export,
 	opProofs: func(ctx context.Context, t *topic, _ *request) iter.Seq2[any, error] {
 		return sentProofs(t.Proofs(ctx))
 	},

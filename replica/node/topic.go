@@ -8,6 +8,9 @@ import (
 	"fmt"
 	"io"
 	"iter"
+	"maps"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/hearsaynet/hearsay/keys"
@@ -304,6 +307,27 @@ func (t *topic) History(ctx context.Context, s replica.Selection) iter.Seq2[Upda
 			}
 		}
 	}
+}
+
+func (t *topic) Channels(ctx context.Context) ([]Channel, error) {
+	channels := make(map[string]Channel)
+	for u, err := range t.r.Select(replica.Selection{}) {
+		if err == nil && ctx.Err() != nil {
+			err = context.Cause(ctx)
+		}
+		if err != nil {
+			return nil, err
+		}
+		c := channels[u.Channel]
+		channels[u.Channel] = Channel{u.Channel, c.Updates + 1, c.Bytes + uint64(len(u.Change)), ""}
+	}
+	if t.readable() == nil {
+		for name, model := range t.models.Mounted() {
+			c := channels[name]
+			channels[name] = Channel{name, c.Updates, c.Bytes, model}
+		}
+	}
+	return slices.SortedFunc(maps.Values(channels), func(a, b Channel) int { return strings.Compare(a.Channel, b.Channel) }), nil
 }
 
 func (t *topic) Export(ctx context.Context, w io.Writer, o replica.ExportConfig) (replica.Clock, error) {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"maps"
 	"sync"
 
 	"github.com/hearsaynet/hearsay/replica"
@@ -125,6 +126,23 @@ func (s *Set) gone() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.closed
+}
+
+// Mounted returns the kinds of the models that are mounted, by their channels, with those
+// that NewSet was told of.
+func (s *Set) Mounted() map[string]string {
+	s.mu.Lock()
+	slots := maps.Clone(s.slots)
+	s.mu.Unlock()
+	kinds := make(map[string]string, len(slots))
+	for channel, at := range slots {
+		at.mu.Lock()
+		if at.users > 0 || at.model != nil {
+			kinds[channel] = at.noun
+		}
+		at.mu.Unlock()
+	}
+	return kinds
 }
 
 // Close unmounts all models.

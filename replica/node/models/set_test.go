@@ -23,20 +23,20 @@ type pair struct{ Key, Value string }
 
 // Two kinds for tests, with one operation of each sort.
 var (
-	maps = kind[*kv.Map]{"testmap", func(r *replica.Replica, channel string) (*kv.Map, error) {
+	testMaps = kind[*kv.Map]{"testmap", func(r *replica.Replica, channel string) (*kv.Map, error) {
 		return kv.Mount(r, channel, kv.Config{})
 	}}
-	mapSet = write(maps, "set", func(ctx context.Context, m *kv.Map, q pair) (wire.Ref, error) {
+	mapSet = write(testMaps, "set", func(ctx context.Context, m *kv.Map, q pair) (wire.Ref, error) {
 		return m.Set(ctx, q.Key, []byte(q.Value))
 	})
-	mapGet = read(maps, "get", func(_ context.Context, m *kv.Map, key string) (pair, error) {
+	mapGet = read(testMaps, "get", func(_ context.Context, m *kv.Map, key string) (pair, error) {
 		e, ok := m.Get(key)
 		if !ok {
 			return pair{}, kv.ErrBadKey
 		}
 		return pair{key, string(e.Value)}, nil
 	})
-	mapAll = each(maps, "all", func(_ context.Context, m *kv.Map, _ struct{}) iter.Seq2[pair, error] {
+	mapAll = each(testMaps, "all", func(_ context.Context, m *kv.Map, _ struct{}) iter.Seq2[pair, error] {
 		return func(yield func(pair, error) bool) {
 			for k, e := range m.All() {
 				if !yield(pair{k, string(e.Value)}, nil) {
@@ -45,7 +45,7 @@ var (
 			}
 		}
 	})
-	mapWatch = follow(maps, "watch", func(ctx context.Context, m *kv.Map, glob string) iter.Seq2[pair, error] {
+	mapWatch = follow(testMaps, "watch", func(ctx context.Context, m *kv.Map, glob string) iter.Seq2[pair, error] {
 		return func(yield func(pair, error) bool) {
 			changes, err := m.Watch(ctx, glob)
 			if err != nil {
@@ -147,7 +147,7 @@ func TestOperations(t *testing.T) {
 // hold keeps testmap in use until leave is called.
 func hold(t *testing.T, s *Set) (leave func()) {
 	t.Helper()
-	_, leave, err := enter(s, maps, "")
+	_, leave, err := enter(s, testMaps, "")
 	if err != nil {
 		t.Fatal(err)
 	}
