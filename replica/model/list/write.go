@@ -102,7 +102,8 @@ func (l *List) SetElement(ctx context.Context, id ElementID, value []byte) (wire
 	return l.one(ctx, operation{op: opSet, id: id, value: value})
 }
 
-// Remove takes n elements out, the first at index at.
+// Remove takes n elements out, the first at index at, all of them or none. In one call it
+// takes out some 23,000: their names must fit a run (wire.RunRoom).
 func (l *List) Remove(ctx context.Context, at, n int) ([]wire.Ref, error) {
 	s := l.Snapshot()
 	if n < 0 || at < 0 || at > s.Len() || n > s.Len()-at {

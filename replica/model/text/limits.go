@@ -2,7 +2,8 @@ package text
 
 const (
 	// MaxChange bounds a change, in bytes, so that one update, of 16,000 inserts, holds
-	// readers up for some 20 ms at most. It is part of the encoding.
+	// readers up for some 20 ms at most, and for what waited for it. It is part of the
+	// encoding.
 	MaxChange = 64 << 10
 	// MaxAnchors bounds the characters that an insert names as its place: the one before
 	// it, and three to fall back on while that one's author is not there. It is part of the

@@ -25,7 +25,8 @@ var ErrNotUTF8 = errors.New("not UTF-8")
 
 // Config tunes a Text. The zero value of each field works.
 type Config struct {
-	// WatchBuffer is how many edits, of up to 64 KiB, wait for a slow watcher. Default 1024.
+	// WatchBuffer is how many edits wait for a slow watcher, each with up to 64 KiB of new
+	// text, or all that one update deletes. Default 1024.
 	WatchBuffer int
 }
 
@@ -72,8 +73,8 @@ func (t *Text) String() string {
 	return text
 }
 
-// Snapshot returns the text and its version, which counts the updates that have changed
-// something since the Text was mounted.
+// Snapshot returns the text and its version, which is higher after each update that has
+// changed something, and after each rebuild. It means nothing to another Text.
 func (t *Text) Snapshot() (text string, version uint64) {
 	t.read(func(s *sequence) { text, version = s.text(), s.version })
 	return text, version
