@@ -59,12 +59,10 @@ func (t *Text) Apply(ctx context.Context, version string) ([]wire.Ref, error) {
 // clone returns a sequence of what is shown, which knows places, but no text.
 func (s *sequence) clone() *sequence {
 	c := newSequence()
-	for x := range s.all {
-		if !x.deleted {
-			y := newSpan(x.key(), nil, int(x.n))
-			y.stretches = x.stretches // they are appended to, never changed
-			c.tree.putBefore(nil, y)
-		}
+	for x := range s.tree.shown {
+		y := newSpan(x.key(), nil, int(x.n))
+		y.stretches = x.stretches // they are appended to, never changed
+		c.tree.putBefore(nil, y)
 	}
 	return c
 }

@@ -65,8 +65,7 @@ func (e *edits) move(from int, moved, next, root *span) {
 		return
 	}
 	var text []byte
-	sub := sequence{tree: tree{moved}}
-	for x := range sub.all {
+	for x := range (&tree{moved}).shown {
 		text = append(text, x.text...)
 	}
 	e.list = append(e.list, edit{at: from, deleted: text}, edit{at: rankBefore(next, root), inserted: text})

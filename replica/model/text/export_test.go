@@ -46,8 +46,8 @@ func (w Writer) Version(version string) (changes [][]byte) {
 // Shown returns the updates of which a character is shown, without their hashes.
 func Shown(t *Text) (refs []wire.Ref) {
 	t.read(func(s *sequence) {
-		for x := range s.all {
-			for i := 0; i < int(x.n) && !x.deleted; i++ {
+		for x := range s.tree.shown {
+			for i := range int(x.n) {
 				refs = append(refs, wire.Ref{Author: x.author.id, Seq: x.place(i).seq()})
 			}
 		}

@@ -241,15 +241,6 @@ func (s *sequence) merge(x *span) {
 	}
 }
 
-// all walks through the spans in order.
-func (s *sequence) all(yield func(*span) bool) {
-	for x := s.tree.first(); x != nil; x = x.next() {
-		if !yield(x) {
-			return
-		}
-	}
-}
-
 func (s *sequence) len() int {
 	if s.tree.root == nil {
 		return 0
@@ -260,7 +251,7 @@ func (s *sequence) len() int {
 func (s *sequence) text() string {
 	var b strings.Builder
 	b.Grow(s.size)
-	for x := range s.all {
+	for x := range s.tree.shown {
 		b.Write(x.text)
 	}
 	return b.String()
@@ -273,12 +264,10 @@ func (s *sequence) slice(from, to int) string {
 		return ""
 	}
 	x, i := s.tree.shownAt(from)
-	for n := to - from; n > 0; x, i = x.next(), 0 {
-		if !x.deleted {
-			k := min(int(x.n), i+n)
-			b.Write(x.slice(i, k))
-			n -= k - i
-		}
+	for n := to - from; n > 0; x, i = x.nextShown(), 0 {
+		k := min(int(x.n), i+n)
+		b.Write(x.slice(i, k))
+		n -= k - i
 	}
 	return b.String()
 }

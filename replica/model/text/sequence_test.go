@@ -3,11 +3,13 @@ package text
 import (
 	"cmp"
 	"fmt"
+	"iter"
 	"math/rand/v2"
 	"runtime"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 	"unicode/utf8"
 
 	"github.com/hearsaynet/hearsay/keys"
@@ -266,12 +268,29 @@ func replay(text string, list []edit) string {
 	return string(rs)
 }
 
+// all walks through the spans in order.
+func (s *sequence) all(yield func(*span) bool) {
+	x := s.tree.root
+	for x != nil && x.left != nil {
+		x = x.left
+	}
+	for ; x != nil && yield(x); x = x.next() {
+	}
+}
+
 // check checks what must hold between the spans, the tree and the authors.
 func (s *sequence) check(t testing.TB) {
 	t.Helper()
 	spans, total, size := 0, 0, 0
+	next, stop := iter.Pull(s.tree.shown)
+	defer stop()
 	for x := range s.all {
 		spans++
+		if !x.deleted {
+			if got, _ := next(); got != x {
+				t.Fatalf("the next span that is shown is %v, want %v", got, x)
+			}
+		}
 		if x.rank() != total {
 			t.Fatalf("rank %d, want %d", x.rank(), total)
 		}
@@ -307,6 +326,9 @@ func (s *sequence) check(t testing.TB) {
 		if got := x.prevOther(); got != other {
 			t.Fatalf("the span of another author before is %v, want %v", got, other)
 		}
+	}
+	if got, more := next(); more {
+		t.Fatalf("a further span is shown: %v", got)
 	}
 	for _, a := range s.authors {
 		spans -= a.spans.Len()
@@ -392,6 +414,60 @@ func TestPassingBy(t *testing.T) {
 	}
 	if s.check(t); s.authors[testID("a")].spans.Len() != 1 {
 		t.Errorf("the text passed by is in %d pieces", s.authors[testID("a")].spans.Len())
+	}
+}
+
+// TestPastDeleted: however much deleted text moves or is read past, it costs nothing.
+func TestPastDeleted(t *testing.T) {
+	const chain, deleted = 4000, 30_000
+	apply := func(s *sequence, author string, seq, time uint64, fill func(e *encoder)) {
+		e := newEncoder(testID(author))
+		fill(e)
+		u := livetest.Update(author, seq, time, e.change())
+		c, err := parseChange(u.Change)
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.edits = new(edits)
+		s.apply(&u, &c)
+	}
+	s := newSequence()
+	// Each hangs on an update that is missing or, meanwhile, on the one before.
+	apply(s, "a", 2, 2, func(e *encoder) {
+		for i := range chain {
+			e.insert([]charID{{testID("a"), placeOf(1, 0)}, {testID("a"), placeOf(2, max(1, i)-1)}}, "x")
+		}
+	})
+	apply(s, "a", 3, 3, func(e *encoder) { e.delete(testID("a"), []extent{{2, 0, chain - 1}}) })
+	// On the last of them hang as many pieces as can be, of two authors so that they stay pieces.
+	for i := range uint64(deleted) {
+		apply(s, "bc"[i%2:][:1], i+1, 10+i, func(e *encoder) {
+			e.insert([]charID{{testID("a"), placeOf(2, chain-1)}}, "y")
+		})
+	}
+	for i, author := range []string{"b", "c"} {
+		apply(s, author, deleted+1, 2*deleted, func(e *encoder) {
+			var es []extent
+			for seq := uint64(i + 1); seq <= deleted; seq += 2 {
+				es = append(es, extent{seq, 0, 1})
+			}
+			e.delete(testID(author), es)
+		})
+	}
+	apply(s, "a", 4, 0, func(e *encoder) { e.insert(nil, "z") })
+	s.check(t)
+	begun := time.Now()
+	apply(s, "a", 1, 1, func(e *encoder) { e.insert(nil, "x") })
+	for range chain {
+		s.slice(0, s.len())
+		s.pieces(testID("a"), []replacement{{from: 0, to: s.len()}})
+	}
+	if took := time.Since(begun); took > time.Second {
+		t.Errorf("it took %v", took)
+	}
+	s.check(t)
+	if s.text() != "xxz" {
+		t.Errorf("got %q", s.text())
 	}
 }
 

@@ -135,10 +135,7 @@ func (s *sequence) spans() (spans []Span) {
 		}
 		from = at
 	}
-	for x := range s.all {
-		if x.deleted {
-			continue
-		}
+	for x := range s.tree.shown {
 		if x.author != author {
 			end()
 		}

@@ -114,13 +114,47 @@ func (s *span) lastOther(a *author) *span {
 	}
 }
 
-// first returns the first span, nil if there is none.
-func (t *tree) first() *span {
-	s := t.root
-	for s != nil && s.left != nil {
-		s = s.left
+// firstShown returns the first span of a subtree, of which some is shown, that is shown
+// itself.
+func (s *span) firstShown() *span {
+	for {
+		switch {
+		case s.left != nil && s.left.shown > 0:
+			s = s.left
+		case !s.deleted:
+			return s
+		default:
+			s = s.right
+		}
 	}
-	return s
+}
+
+// nextShown returns the nearest span behind s that is shown, nil if there is none, past any
+// number of deleted ones.
+func (s *span) nextShown() *span {
+	if s.right != nil && s.right.shown > 0 {
+		return s.right.firstShown()
+	}
+	for ; s.parent != nil; s = s.parent {
+		p := s.parent
+		switch {
+		case s == p.right:
+		case !p.deleted:
+			return p
+		case p.right != nil && p.right.shown > 0:
+			return p.right.firstShown()
+		}
+	}
+	return nil
+}
+
+// shown walks through the spans that are shown, in order.
+func (t *tree) shown(yield func(*span) bool) {
+	if t.root == nil || t.root.shown == 0 {
+		return
+	}
+	for x := t.root.firstShown(); x != nil && yield(x); x = x.nextShown() {
+	}
 }
 
 // cutBefore takes the tree that s is in apart, and returns the roots of what is before

@@ -102,8 +102,8 @@ func (s *sequence) extents(from, to int, of map[keys.NodeID][]extent) {
 		return
 	}
 	x, i := s.tree.shownAt(from)
-	for n := to - from; n > 0; x, i = x.next(), 0 {
-		for ; !x.deleted && i < int(x.n) && n > 0; i, n = i+1, n-1 {
+	for n := to - from; n > 0; x, i = x.nextShown(), 0 {
+		for ; i < int(x.n) && n > 0; i, n = i+1, n-1 {
 			p, id := x.place(i), x.author.id
 			list := of[id]
 			if k := len(list) - 1; k >= 0 && list[k].seq == p.seq() && list[k].to == p.index() {
