@@ -38,6 +38,8 @@ var broken = map[string][]string{
 	"errors change":                 {"Hostile"},
 	"errors say nothing":            {"Hostile"},
 	"takes long":                    {"Hostile"},
+	"takes long when largest":       {"Hostile"},
+	"panics at the hundredth":       {"Hostile"},
 	"believes a length":             {"Allocation"},
 }
 

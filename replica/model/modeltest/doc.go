@@ -13,8 +13,8 @@
 //	Reports     an update that is said to have changed nothing, or to be an error, has
 //	Retention   no part of Update.Change is written to, or read behind ApplyUpdate
 //	Garbage     nor is it kept from the garbage collector
-//	Hostile     random, damaged, foreign and huge changes do not panic, take long, or leave
-//	            a trace behind an error
+//	Hostile     random, damaged, foreign and huge changes, and good ones many times over, do
+//	            not panic, take long, or leave a trace behind an error
 //	Allocation  a hostile change costs memory in proportion to its bytes
 //	Readers     the state can be read while updates come; run it with -race
 //	Replicas    real replicas that got the updates in different runs, twice, from files and
