@@ -101,6 +101,5 @@ withdrawn.`,
 }
 
 func printItem(o *output, i models.Item) error {
-	_, err := fmt.Fprintf(o, "%v\t%d\t%s\n", i.Author, i.Seq, o.line(string(i.Bytes())))
-	return err
+	return row(o, i.Author.String(), strconv.FormatUint(i.Seq, 10), string(i.Bytes()))
 }

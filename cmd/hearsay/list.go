@@ -18,17 +18,18 @@ place at once is all kept.`)
 	n.verbs(
 		verb{
 			use: "show [AT]", short: "Print the elements", most: 1,
-			long: "Prints the elements in order, one a line, or the one at index AT.",
+			long: "Prints the elements in order, one a line, control characters escaped, or the one at index AT.",
 			do: func(ctx context.Context, c call, args []string) error {
-				line := func(o *output, e models.Element) error { return data(o, e.Data) }
 				if len(args) == 0 {
-					return show(ctx, c, models.ListShow, models.None{}, line)
+					return show(ctx, c, models.ListShow, models.None{}, func(o *output, e models.Element) error {
+						return row(o, string(e.Bytes()))
+					})
 				}
 				at, err := index(args[0])
 				if err != nil {
 					return err
 				}
-				return show(ctx, c, models.ListGet, at, line)
+				return show(ctx, c, models.ListGet, at, func(o *output, e models.Element) error { return data(o, e.Data) })
 			},
 		},
 		verb{

@@ -19,8 +19,7 @@ says itself which model it means, as hearsay list --channel todo does.`)
 			long: "Prints the listed channels, bytewise in order, one a line: channel and kind with a tab between them.",
 			do: func(ctx context.Context, c call, _ []string) error {
 				return show(ctx, c, models.ManifestShow, models.None{}, func(o *output, l models.Listed) error {
-					_, err := fmt.Fprintf(o, "%s\t%s\n", o.line(l.Channel), o.line(l.Kind))
-					return err
+					return row(o, l.Channel, l.Kind)
 				})
 			},
 		},

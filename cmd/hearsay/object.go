@@ -39,18 +39,16 @@ nothing does, it exits 1.`,
 			long: "Prints all values at PATH and below, one a line: path and JSON with a tab between them.",
 			do: func(ctx context.Context, c call, args []string) error {
 				return show(ctx, c, models.ObjectShow, pointer(arg(args, 0)), func(o *output, m models.Member) error {
-					_, err := fmt.Fprintf(o, "%s\t%s\n", o.line(m.Path), o.line(string(m.Value)))
-					return err
+					return row(o, m.Path, string(m.Value))
 				})
 			},
 		},
 		verb{
 			use: "keys [PATH]", short: "List the names in an object", most: 1,
-			long: "Prints the names in the object at PATH, bytewise in order, one a line.",
+			long: "Prints the names in the object at PATH, bytewise in order, one a line, control characters escaped.",
 			do: func(ctx context.Context, c call, args []string) error {
 				return show(ctx, c, models.ObjectKeys, pointer(arg(args, 0)), func(o *output, name string) error {
-					_, err := fmt.Fprintln(o, o.line(name))
-					return err
+					return row(o, name)
 				})
 			},
 		},

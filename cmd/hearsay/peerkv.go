@@ -49,7 +49,7 @@ func newPeerkvCmd(a *app) *cobra.Command {
 		verb{
 			use: "show [AUTHOR]", short: "Print keys and values", most: 1,
 			long: `Prints the keys and values of AUTHOR, or of all, one a line: author, key and value with
-tabs between them.`,
+tabs between them, control characters escaped.`,
 			do: func(ctx context.Context, c call, args []string) error {
 				var q models.PeerKey
 				if len(args) == 1 {
@@ -59,8 +59,7 @@ tabs between them.`,
 					}
 				}
 				return show(ctx, c, models.PeerShow, q, func(o *output, e models.PeerEntry) error {
-					_, err := fmt.Fprintf(o, "%v\t%s\t%s\n", e.Author, o.line(e.Key), o.line(string(e.Bytes())))
-					return err
+					return row(o, e.Author.String(), e.Key, string(e.Bytes()))
 				})
 			},
 		},

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"fmt"
 
 	"github.com/spf13/cobra"
 
@@ -34,11 +33,10 @@ func newValueCmd(a *app) *cobra.Command {
 		verb{
 			use: "history", short: "Print the last values",
 			long: `Prints the last 100 values, one a line, each behind the time that its author gave it; the
-one that counts comes last.`,
+one that counts comes last. Control characters are escaped.`,
 			do: func(ctx context.Context, c call, _ []string) error {
 				return show(ctx, c, models.ValueHistory, models.None{}, func(o *output, v models.Version) error {
-					_, err := fmt.Fprintf(o, "%s\t%s\n", v.Time, o.line(string(v.Bytes())))
-					return err
+					return row(o, v.Time, string(v.Bytes()))
 				})
 			},
 		},
