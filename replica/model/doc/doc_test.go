@@ -125,12 +125,15 @@ func TestErrors(t *testing.T) {
 		if _, ok := <-changes; ok {
 			t.Error("a set's watcher goes on after Close")
 		}
-		for name, err := range map[string]error{"Set": second(d.Set(ctx, "r", nil)), "Watch": second(d.Watch(ctx, "")), "a set's Watch": second(s.Watch(ctx))} {
+		late := must[*doc.Set](t)(d.Select(doc.Query{}))
+		for name, err := range map[string]error{
+			"Set": second(d.Set(ctx, "r", nil)), "Watch": second(d.Watch(ctx, "")), "a set's Watch": second(s.Watch(ctx)), "a later set's Watch": second(late.Watch(ctx)),
+		} {
 			if !errors.Is(err, doc.ErrClosed) {
 				t.Errorf("%s after Close: %v", name, err)
 			}
 		}
-		if d.Len() != 1 || s.Len() != 1 {
+		if d.Len() != 1 || s.Len() != 1 || late.Len() != 1 {
 			t.Error("what it held is gone")
 		}
 	})

@@ -55,13 +55,14 @@ func Mount(r *replica.Replica, channel string, cfg Config) (*Doc, error) {
 	return d, nil
 }
 
-// Close unmounts the Doc, and closes its Sets and Sequences. What they hold can still be
-// read.
+// Close unmounts the Doc, and closes its Sets and Sequences, also those that come later.
+// What they hold can still be read.
 func (d *Doc) Close() {
 	d.channel.Close()
 	d.model.watches.Close()
 	m := d.model
 	m.mu.Lock()
+	m.closed = true
 	var sets []*Set
 	m.followers.all(func(s *Set) { sets = append(sets, s) })
 	m.mu.Unlock()

@@ -44,8 +44,9 @@ type model struct {
 	state   *twin.Twin[state]
 	watches *watch.Hub[event, Change]
 
-	mu        sync.Mutex // held while rows and Sets change; guards the field below
+	mu        sync.Mutex // held while rows and Sets change; guards the fields below
 	followers followers
+	closed    bool
 }
 
 func newModel(self keys.NodeID) *model {

@@ -96,6 +96,10 @@ func (d *Doc) follow(q Query, sort string) (*Set, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	s.rows = s.fill(m.state.Now().rows)
+	if m.closed {
+		s.watches.Close()
+		return s, nil
+	}
 	m.followers.add(s)
 	return s, nil
 }
