@@ -30,6 +30,13 @@ func (a *app) attach(ctx context.Context, f func(node.API) error) (err error) {
 	return f(api)
 }
 
+// following warns who waits for what comes, until a signal, where nothing can come.
+func (a *app) following(api node.API) {
+	if _, own := api.(*node.Node); own {
+		a.warn("no node runs here: nothing new comes, and none can start before this ends")
+	}
+}
+
 // How long a write may take to be durable: peers that are asked what the key wrote last
 // have 30 s. Where the command opened the store, there are no peers, and nobody to
 // make room on the disk.

@@ -119,6 +119,9 @@ when its author's key is withdrawn: tail does not say so.`,
 				}
 			}
 			return a.attach(cmd.Context(), func(api node.API) error {
+				if q.Follow {
+					a.following(api)
+				}
 				o := a.stdout()
 				for e, err := range api.Tail(cmd.Context(), q) {
 					if q.Follow && cmd.Context().Err() != nil {

@@ -61,6 +61,9 @@ command goes on where the last whole update ended, and changes no file.`,
 
 func (a *app) export(ctx context.Context, api node.API, name string, f exportFlags) (err error) {
 	o := replica.ExportConfig{Follow: f.follow}
+	if f.follow {
+		a.following(api)
+	}
 	if f.after != "" {
 		if o.After, err = a.clockOf(f.after); err != nil {
 			return err

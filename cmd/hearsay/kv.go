@@ -192,6 +192,7 @@ further changes when an author's key is withdrawn.`,
 		ValidArgsFunction: completeNothing,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return a.attach(cmd.Context(), func(api node.API) error {
+				a.following(api)
 				o := a.stdout()
 				for c, err := range api.Watch(cmd.Context(), arg(args, 0)) {
 					if cmd.Context().Err() != nil {

@@ -112,6 +112,7 @@ func show[Q, A any](ctx context.Context, c call, op models.Operation[Q, A], q Q,
 // watch prints the answers of an operation as they come, until a signal. lost returns
 // how many were missed where it is called.
 func watch[Q, A any](ctx context.Context, c call, op models.Operation[Q, A], q Q, lost func(A) uint64, line func(o *output, a A) error) error {
+	c.following(c.api)
 	o := c.stdout()
 	for a, err := range op.All(ctx, c.api, *c.channel, q) {
 		if ctx.Err() != nil {
