@@ -28,7 +28,8 @@ FIELD=5, FIELD=true; FIELD= takes a field away.`)
 		verb{
 			use: "show [ROW]", short: "Print the rows", most: 1,
 			long: `Prints the rows, bytewise by name, one a line: name and fields as JSON with a tab between
-them. Of a ROW it prints the fields, one a line: name and value. --json says who wrote each.`,
+them, control characters escaped. Of a ROW it prints the fields, one a line: name and value.
+--json says who wrote each.`,
 			do: func(ctx context.Context, c call, args []string) error {
 				if len(args) == 0 {
 					return show(ctx, c, models.DocShow, "", printRow)
@@ -154,7 +155,7 @@ func readField(arg string, text bool) (f models.RowField, err error) {
 func printRow(o *output, r models.Row) error {
 	fields, err := marshal(r.Fields)
 	if err == nil {
-		_, err = fmt.Fprintf(o, "%s\t%s\n", o.line(r.Row), o.line(fields))
+		err = row(o, r.Row, fields)
 	}
 	return err
 }
@@ -163,7 +164,7 @@ func printRowAt(o *output, r models.RowAt) error { return printRow(o, r.Row) }
 
 func printFields(o *output, r models.Row) error {
 	for _, name := range slices.Sorted(maps.Keys(r.Fields)) {
-		if _, err := fmt.Fprintf(o, "%s\t%s\n", o.line(name), o.line(string(r.Fields[name]))); err != nil {
+		if err := row(o, name, string(r.Fields[name])); err != nil {
 			return err
 		}
 	}

@@ -39,6 +39,7 @@ type verb struct {
 	use, short, long, example string
 	least, most               int // arguments
 	writes                    bool
+	files                     bool                     // arguments may be files
 	flags                     func(cmd *cobra.Command) // adds the verb's own, if any
 	do                        func(ctx context.Context, c call, args []string) error
 }
@@ -63,6 +64,9 @@ func (n *noun) verbs(all ...verb) {
 					return v.do(cmd.Context(), c, args)
 				})
 			},
+		}
+		if v.files {
+			cmd.ValidArgsFunction = nil
 		}
 		if v.writes {
 			cmd.Annotations = map[string]string{annotationFreeArgs: ""}

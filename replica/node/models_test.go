@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"iter"
 	"strings"
 	"testing"
@@ -44,7 +45,7 @@ func done[Q, A any](t *testing.T, api node.API, op models.Operation[Q, A], q Q) 
 func fails[Q, A any](t *testing.T, api node.API, op models.Operation[Q, A], q Q, want error) {
 	t.Helper()
 	if _, err := op.One(t.Context(), api, "", q); !errors.Is(err, want) {
-		t.Errorf("%+v %+v: %v, want %v", op, q, err, want)
+		t.Errorf("%+v %.200s: %v, want %v", op, fmt.Sprintf("%+v", q), err, want)
 	}
 }
 
