@@ -74,7 +74,7 @@
 // lets 1 MB of such texts wait can hold them up for about a second, once. Finding a place
 // is O(log n).
 //
-// A character typed takes 12 bytes in a change and about 20 in memory; one in a block of text
+// A character typed takes 12 bytes in a change and about 27 in memory; one in a block of text
 // takes its UTF-8 in both. Each piece takes about 180 bytes more, and a delete leaves one or
 // two: what is deleted keeps its place, without its text, for what may hang there.
 package text
