@@ -72,15 +72,15 @@ func (e *edits) move(from int, moved, next, root *span) {
 }
 
 // tell tells the edits of one update, of which about says by whom it is.
-func (e *edits) tell(tell func(Edit), about Edit) {
+func (e *edits) tell(tell func(event), about Edit) {
 	switch {
 	case e == nil:
 	case e.lost > 0:
-		tell(Edit{Lost: e.lost, Version: about.Version})
+		tell(event{Edit{Lost: e.lost, Version: about.Version}})
 	default:
 		for _, x := range e.list {
 			about.At, about.Deleted, about.Inserted = x.at, string(x.deleted), string(x.inserted)
-			tell(about)
+			tell(event{about})
 		}
 	}
 }

@@ -14,14 +14,14 @@ import (
 type model struct {
 	self    keys.NodeID
 	state   *twin.Twin[sequence]
-	watches *watch.Hub[Edit, Edit]
+	watches *watch.Hub[event, Edit]
 }
 
 func newModel(self keys.NodeID) *model {
 	return &model{
 		self:    self,
 		state:   twin.New(newSequence),
-		watches: watch.New(func(e Edit) Edit { return e }, func(n uint64) Edit { return Edit{Lost: n} }),
+		watches: watch.New(func(e event) Edit { return e.Edit }, func(n uint64) Edit { return Edit{Lost: n} }),
 	}
 }
 
@@ -44,7 +44,7 @@ func (m *model) ApplyUpdate(u replica.Update) (changed bool, err error) {
 		changed, _ = s.fold(&u, &c, nil)
 		return changed, nil
 	}
-	m.watches.Together(func(tell func(Edit)) {
+	m.watches.Together(func(tell func(event)) {
 		var told *edits
 		if m.watches.Watched() {
 			told = new(edits)
@@ -74,7 +74,7 @@ func (m *model) Reset() { m.state.Reset() }
 
 // Rebuilt implements replica.Rebuilder: the watchers hear what is different.
 func (m *model) Rebuilt() {
-	m.watches.Together(func(tell func(Edit)) {
+	m.watches.Together(func(tell func(event)) {
 		old, now := m.state.Now(), m.state.Next()
 		if now == nil {
 			return
@@ -88,7 +88,7 @@ func (m *model) Rebuilt() {
 		e.Version = now.version
 		m.state.Rebuilt()
 		if e.Deleted != "" || e.Inserted != "" {
-			tell(e)
+			tell(event{e})
 		}
 	})
 }

@@ -448,6 +448,31 @@ func TestLongMove(t *testing.T) {
 	})
 }
 
+// TestSlowWatcher: however often a long text comes and goes, at most 64 MiB of it wait.
+func TestSlowWatcher(t *testing.T) {
+	const size, rebuilds = 8 << 20, 20
+	synctest.Test(t, func(t *testing.T) {
+		ada := newPen("ada")
+		edits := watch(t, ada.Text)
+		var us []replica.Update
+		for i := range uint64(size / 60_000) {
+			us = append(us, livetest.Update("ada", i+1, i+1, append([]byte("\x01\x00\x01\x00\x80\x00\xea\x60"), strings.Repeat("x", 60_000)...)))
+		}
+		for i := range rebuilds {
+			ada.Reset(t, us[:i%2*len(us)])
+		}
+		var told, lost uint64
+		for _, e := range livetest.Drain(edits) {
+			told += uint64(len(e.Deleted) + len(e.Inserted))
+			lost += e.Lost
+		}
+		if told > (64+2*8)<<20 || lost < rebuilds/3 {
+			t.Errorf("told %d bytes, lost %d edits", told, lost)
+		}
+		ada.Close()
+	})
+}
+
 // TestConcurrentUse is for the race detector.
 func TestConcurrentUse(t *testing.T) {
 	us, _ := threeAtOnce(t, 1500)

@@ -25,8 +25,8 @@ var ErrNotUTF8 = errors.New("not UTF-8")
 
 // Config tunes a Text. The zero value of each field works.
 type Config struct {
-	// WatchBuffer is how many edits wait for a slow watcher, each with up to 64 KiB of new
-	// text, or all that one update deletes. Default 1024.
+	// WatchBuffer is how many edits, with 64 MiB of text at most, wait for a slow watcher.
+	// Default 1024.
 	WatchBuffer int
 }
 

@@ -34,9 +34,15 @@ type Edit struct {
 // the text, and again with another Snapshot after each Lost. After a rebuild, as when an
 // author's key was withdrawn, one edit tells the difference.
 func (t *Text) Watch(ctx context.Context) (<-chan Edit, error) {
-	edits := t.model.watches.Watch(ctx, t.watchBuffer, func(Edit) bool { return true })
+	edits := t.model.watches.Watch(ctx, t.watchBuffer, func(event) bool { return true })
 	if edits == nil {
 		return nil, fmt.Errorf("text: %w", ErrClosed)
 	}
 	return edits, nil
 }
+
+// event is what the watchers are told.
+type event struct{ Edit }
+
+// Held implements watch.Holder.
+func (e event) Held() int { return len(e.Deleted) + len(e.Inserted) }
