@@ -7,25 +7,26 @@ import (
 	"testing"
 
 	"github.com/hearsaynet/hearsay/fuzz/fuzztest"
+	"github.com/hearsaynet/hearsay/replica/model/internal/setting"
 )
 
 // TestChangeBytes pins the encoding.
 func TestChangeBytes(t *testing.T) {
 	for _, tt := range []struct {
 		name       string
-		op         op
+		op         setting.Op
 		key, value string
 		expires    uint64
 		want       string
 	}{
-		{"set", opSet, "key", "value", 0, "01 0003 6b6579 76616c7565"},
-		{"set to nothing", opSet, "key", "", 0, "01 0003 6b6579"},
-		{"delete", opDelete, "ß", "", 0, "02 0002 c39f"},
-		{"set until", opSetUntil, "key", "value", 0x0102030405060708, "03 0003 6b6579 0102030405060708 76616c7565"},
-		{"set to nothing until the end of time", opSetUntil, "k", "", 1<<63 - 1, "03 0001 6b 7fffffffffffffff"},
+		{"set", setting.Set, "key", "value", 0, "01 0003 6b6579 76616c7565"},
+		{"set to nothing", setting.Set, "key", "", 0, "01 0003 6b6579"},
+		{"delete", setting.Delete, "ß", "", 0, "02 0002 c39f"},
+		{"set until", setting.SetUntil, "key", "value", 0x0102030405060708, "03 0003 6b6579 0102030405060708 76616c7565"},
+		{"set to nothing until the end of time", setting.SetUntil, "k", "", 1<<63 - 1, "03 0001 6b 7fffffffffffffff"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			got, err := encode(change{tt.op, []byte(tt.key), tt.expires, []byte(tt.value)})
+			got, err := encode(change{Op: tt.op, Key: []byte(tt.key), Expires: tt.expires, Value: []byte(tt.value)})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -33,8 +34,8 @@ func TestChangeBytes(t *testing.T) {
 				t.Errorf("encoded as %x, want %s", got, want)
 			}
 			c, err := parseChange(got)
-			if err != nil || c.op != tt.op || string(c.key) != tt.key || c.expires != tt.expires || string(c.value) != tt.value {
-				t.Errorf("parsed as %v, %q, until %d, %q (%v)", c.op, c.key, c.expires, c.value, err)
+			if err != nil || c.Op != tt.op || string(c.Key) != tt.key || c.Expires != tt.expires || string(c.Value) != tt.value {
+				t.Errorf("parsed as %v, %q, until %d, %q (%v)", c.Op, c.Key, c.Expires, c.Value, err)
 			}
 		})
 	}

@@ -66,7 +66,7 @@ func (t *contents) apply(u *replica.Update, c change, now clock) (changed bool, 
 	if t.limit.forgot(u) {
 		return false, nil
 	}
-	before, err := t.records.getBytes(c.key)
+	before, err := t.records.getBytes(c.Key)
 	if err != nil {
 		return false, err
 	}

@@ -6,12 +6,12 @@ import (
 	"fmt"
 	"iter"
 	"log/slog"
-	"math"
 	"time"
 
 	"github.com/hearsaynet/hearsay/keys"
 	"github.com/hearsaynet/hearsay/replica"
 	"github.com/hearsaynet/hearsay/replica/model/internal/mount"
+	"github.com/hearsaynet/hearsay/replica/model/internal/setting"
 	"github.com/hearsaynet/hearsay/replica/wire"
 )
 
@@ -129,14 +129,14 @@ func (m *Map) Close() {
 // key takes 1 to 1024 bytes of UTF-8, else the error wraps ErrBadKey; key and value
 // together are bound by replica.Config.MaxChange.
 func (m *Map) Set(ctx context.Context, key string, value []byte) (wire.Ref, error) {
-	return m.one(ctx, change{op: opSet, key: []byte(key), value: value})
+	return m.one(ctx, change{Op: setting.Set, Key: []byte(key), Value: value})
 }
 
 // SetUntil is Set of a value that is not shown from a time on, by each replica's own
 // clock. No older value comes back then. A time that has passed takes key's value away
 // at once; the error for one before 1970 or after 2262 wraps ErrBadExpiry.
 func (m *Map) SetUntil(ctx context.Context, key string, value []byte, expires time.Time) (wire.Ref, error) {
-	c, err := setUntil(key, value, expires)
+	c, err := setting.Until(key, value, expires)
 	if err != nil {
 		return wire.Ref{}, fmt.Errorf("kv: %w", err)
 	}
@@ -146,27 +146,21 @@ func (m *Map) SetUntil(ctx context.Context, key string, value []byte, expires ti
 // SetTTL is SetUntil a time after now, by the replica's clock. The error for a ttl that is
 // not above 0 wraps ErrBadExpiry.
 func (m *Map) SetTTL(ctx context.Context, key string, value []byte, ttl time.Duration) (wire.Ref, error) {
-	if ttl <= 0 {
-		return wire.Ref{}, fmt.Errorf("kv: %w %v from now", ErrBadExpiry, ttl)
+	c, err := setting.For(key, value, m.model.now(), ttl)
+	if err != nil {
+		return wire.Ref{}, fmt.Errorf("kv: %w", err)
 	}
-	return m.SetUntil(ctx, key, value, m.model.now().Add(ttl))
-}
-
-func setUntil(key string, value []byte, expires time.Time) (change, error) {
-	if s := expires.Unix(); s < 0 || s >= math.MaxInt64/int64(time.Second) {
-		return change{}, fmt.Errorf("%w at %v (1970 to 2262)", ErrBadExpiry, expires)
-	}
-	return change{op: opSetUntil, key: []byte(key), expires: uint64(expires.UnixNano()), value: value}, nil
+	return m.one(ctx, c)
 }
 
 // Delete takes key's value away. It counts against every older Set, also one that has
 // not arrived yet, and so writes an update whether the key has a value or not.
 func (m *Map) Delete(ctx context.Context, key string) (wire.Ref, error) {
-	return m.one(ctx, change{op: opDelete, key: []byte(key)})
+	return m.one(ctx, change{Op: setting.Delete, Key: []byte(key)})
 }
 
 func (m *Map) one(ctx context.Context, c change) (wire.Ref, error) {
-	b, err := encoded(c)
+	b, err := encode(c)
 	if err != nil {
 		return wire.Ref{}, err
 	}
@@ -191,14 +185,14 @@ func (m *Map) SetMany(ctx context.Context, pairs []Pair) ([]wire.Ref, error) {
 }
 
 func (p *Pair) encode() ([]byte, error) {
-	c := change{op: opSet, key: []byte(p.Key), value: p.Value}
+	c := change{Op: setting.Set, Key: []byte(p.Key), Value: p.Value}
 	if !p.Expires.IsZero() {
 		var err error
-		if c, err = setUntil(p.Key, p.Value, p.Expires); err != nil {
+		if c, err = setting.Until(p.Key, p.Value, p.Expires); err != nil {
 			return nil, err
 		}
 	}
-	return encode(c)
+	return setting.Encode(c)
 }
 
 // Get returns key's value, if it has one.

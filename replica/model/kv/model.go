@@ -97,7 +97,7 @@ func (m *model) ApplyUpdate(u replica.Update) (changed bool, err error) {
 		return changed, err
 	}
 	m.tell(t)
-	if c.expires != 0 {
+	if c.Expires != 0 {
 		m.timer.Plan(t.due.Next())
 	}
 	return changed, err

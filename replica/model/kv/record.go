@@ -5,6 +5,7 @@ import (
 
 	"github.com/hearsaynet/hearsay/keys"
 	"github.com/hearsaynet/hearsay/replica"
+	"github.com/hearsaynet/hearsay/replica/model/internal/setting"
 	"github.com/hearsaynet/hearsay/replica/wire"
 )
 
@@ -24,12 +25,12 @@ type record struct {
 func newRecord(u *replica.Update, c change) (key string, r *record) {
 	// Nothing of u.Change is kept: it is a part of a run of up to 1 MiB.
 	var both strings.Builder
-	both.Grow(len(c.key) + len(c.value))
-	both.Write(c.key)
-	both.Write(c.value)
-	return both.String()[:len(c.key)], &record{
-		value: both.String()[len(c.key):], time: u.Time, seq: u.Seq, expires: c.expires,
-		author: u.Author, hash: u.Hash, deleted: c.op == opDelete,
+	both.Grow(len(c.Key) + len(c.Value))
+	both.Write(c.Key)
+	both.Write(c.Value)
+	return both.String()[:len(c.Key)], &record{
+		value: both.String()[len(c.Key):], time: u.Time, seq: u.Seq, expires: c.Expires,
+		author: u.Author, hash: u.Hash, deleted: c.Op == setting.Delete,
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/hearsaynet/hearsay/fuzz/fuzztest"
+	"github.com/hearsaynet/hearsay/replica/model/internal/setting"
 )
 
 // TestChangeBytes pins the encoding.
@@ -16,10 +17,10 @@ func TestChangeBytes(t *testing.T) {
 		change
 		want string
 	}{
-		"set":            {change{opSet, []byte("key"), 0, []byte("value")}, "01 0003 6b6579 76616c7565"},
-		"set to nothing": {change{opSet, []byte("key"), 0, []byte{}}, "01 0003 6b6579"},
-		"delete":         {change{opDelete, []byte("ß"), 0, []byte{}}, "02 0002 c39f"},
-		"set until":      {change{opSetUntil, []byte("key"), 0x0102030405060708, []byte("value")}, "03 0003 6b6579 0102030405060708 76616c7565"},
+		"set":            {change{Op: setting.Set, Key: []byte("key"), Value: []byte("value")}, "01 0003 6b6579 76616c7565"},
+		"set to nothing": {change{Op: setting.Set, Key: []byte("key"), Value: []byte{}}, "01 0003 6b6579"},
+		"delete":         {change{Op: setting.Delete, Key: []byte("ß"), Value: []byte{}}, "02 0002 c39f"},
+		"set until":      {change{Op: setting.SetUntil, Key: []byte("key"), Expires: 0x0102030405060708, Value: []byte("value")}, "03 0003 6b6579 0102030405060708 76616c7565"},
 	} {
 		got, err := encode(tt.change)
 		if err != nil {
@@ -39,17 +40,17 @@ func TestEncodeRefuses(t *testing.T) {
 		change
 		want error
 	}{
-		"no key":           {change{op: opSet}, ErrBadKey},
-		"long key":         {change{op: opSet, key: make([]byte, MaxKey+1)}, ErrBadKey},
-		"key not UTF-8":    {change{op: opSet, key: []byte("k\xff")}, ErrBadKey},
-		"until never":      {change{op: opSetUntil, key: []byte("k")}, ErrBadExpiry},
-		"until after 2^63": {change{op: opSetUntil, key: []byte("k"), expires: 1 << 63}, ErrBadExpiry},
+		"no key":           {change{Op: setting.Set}, ErrBadKey},
+		"long key":         {change{Op: setting.Set, Key: make([]byte, MaxKey+1)}, ErrBadKey},
+		"key not UTF-8":    {change{Op: setting.Set, Key: []byte("k\xff")}, ErrBadKey},
+		"until never":      {change{Op: setting.SetUntil, Key: []byte("k")}, ErrBadExpiry},
+		"until after 2^63": {change{Op: setting.SetUntil, Key: []byte("k"), Expires: 1 << 63}, ErrBadExpiry},
 	} {
 		if b, err := encode(tt.change); !errors.Is(err, tt.want) || b != nil {
 			t.Errorf("%s: got %x, %v; want %v", name, b, err, tt.want)
 		}
 	}
-	if _, err := encode(change{op: opSet, key: make([]byte, MaxKey)}); err != nil {
+	if _, err := encode(change{Op: setting.Set, Key: make([]byte, MaxKey)}); err != nil {
 		t.Errorf("the longest key: %v", err)
 	}
 }

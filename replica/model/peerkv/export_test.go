@@ -6,6 +6,7 @@ import (
 	"github.com/hearsaynet/hearsay/keys"
 	"github.com/hearsaynet/hearsay/replica"
 	"github.com/hearsaynet/hearsay/replica/model/internal/mount"
+	"github.com/hearsaynet/hearsay/replica/model/internal/setting"
 )
 
 // Model is what a replica calls.
@@ -31,14 +32,14 @@ func (m *Map) Records() (n, size int) {
 
 // MustSet, MustSetUntil and MustDelete make changes of keys that are good.
 func MustSet(key, value string) []byte {
-	return must(encode(change{op: opSet, key: []byte(key), value: []byte(value)}))
+	return must(encode(change{Op: setting.Set, Key: []byte(key), Value: []byte(value)}))
 }
 
 func MustSetUntil(key, value string, expires uint64) []byte {
-	return must(encode(change{op: opSetUntil, key: []byte(key), value: []byte(value), expires: expires}))
+	return must(encode(change{Op: setting.SetUntil, Key: []byte(key), Value: []byte(value), Expires: expires}))
 }
 
-func MustDelete(key string) []byte { return must(encode(change{op: opDelete, key: []byte(key)})) }
+func MustDelete(key string) []byte { return must(encode(change{Op: setting.Delete, Key: []byte(key)})) }
 
 func must(b []byte, err error) []byte {
 	if err != nil {

@@ -1,10 +1,13 @@
 package peerkv
 
-import "github.com/hearsaynet/hearsay/replica/model/internal/watch"
+import (
+	"github.com/hearsaynet/hearsay/replica/model/internal/setting"
+	"github.com/hearsaynet/hearsay/replica/model/internal/watch"
+)
 
 const (
-	// MaxKey bounds a key, in bytes. It is part of the encoding.
-	MaxKey = 1024
+	// MaxKey bounds a key: 1024 bytes. It is part of the encoding.
+	MaxKey = setting.MaxKey
 	// DefaultWatchBuffer bounds the changes that wait for one slow watcher.
 	DefaultWatchBuffer = watch.DefaultBuffer
 

@@ -4,12 +4,12 @@ import (
 	"context"
 	"fmt"
 	"iter"
-	"math"
 	"time"
 
 	"github.com/hearsaynet/hearsay/keys"
 	"github.com/hearsaynet/hearsay/replica"
 	"github.com/hearsaynet/hearsay/replica/model/internal/mount"
+	"github.com/hearsaynet/hearsay/replica/model/internal/setting"
 	"github.com/hearsaynet/hearsay/replica/model/internal/watch"
 	"github.com/hearsaynet/hearsay/replica/wire"
 )
@@ -70,38 +70,40 @@ func (m *Map) Close() {
 // applied. The key takes 1 to 1024 bytes of UTF-8, else the error wraps ErrBadKey; key and
 // value together are bound by replica.Config.MaxChange.
 func (m *Map) Set(ctx context.Context, key string, value []byte) (wire.Ref, error) {
-	return m.write(ctx, change{op: opSet, key: []byte(key), value: value})
+	return m.write(ctx, change{Op: setting.Set, Key: []byte(key), Value: value})
 }
 
 // SetUntil is Set of a value that is not shown from a time on, by each replica's own
 // clock. No older value comes back then. A time that has passed takes the key's value
 // away at once; the error for one before 1970 or after 2262 wraps ErrBadExpiry.
 func (m *Map) SetUntil(ctx context.Context, key string, value []byte, expires time.Time) (wire.Ref, error) {
-	if s := expires.Unix(); s < 0 || s >= math.MaxInt64/int64(time.Second) {
-		return wire.Ref{}, fmt.Errorf("peerkv: %w at %v (1970 to 2262)", ErrBadExpiry, expires)
+	c, err := setting.Until(key, value, expires)
+	if err != nil {
+		return wire.Ref{}, fmt.Errorf("peerkv: %w", err)
 	}
-	return m.write(ctx, change{op: opSetUntil, key: []byte(key), expires: uint64(expires.UnixNano()), value: value})
+	return m.write(ctx, c)
 }
 
 // SetTTL is SetUntil a time after now, by the replica's clock. The error for a ttl that is
 // not above 0 wraps ErrBadExpiry.
 func (m *Map) SetTTL(ctx context.Context, key string, value []byte, ttl time.Duration) (wire.Ref, error) {
-	if ttl <= 0 {
-		return wire.Ref{}, fmt.Errorf("peerkv: %w %v from now", ErrBadExpiry, ttl)
+	c, err := setting.For(key, value, m.model.now(), ttl)
+	if err != nil {
+		return wire.Ref{}, fmt.Errorf("peerkv: %w", err)
 	}
-	return m.SetUntil(ctx, key, value, m.model.now().Add(ttl))
+	return m.write(ctx, c)
 }
 
 // Delete takes the value of a key of the own author away. It writes an update whether the
 // key has a value or not.
 func (m *Map) Delete(ctx context.Context, key string) (wire.Ref, error) {
-	return m.write(ctx, change{op: opDelete, key: []byte(key)})
+	return m.write(ctx, change{Op: setting.Delete, Key: []byte(key)})
 }
 
 func (m *Map) write(ctx context.Context, c change) (wire.Ref, error) {
 	b, err := encode(c)
 	if err != nil {
-		return wire.Ref{}, fmt.Errorf("peerkv: %w", err)
+		return wire.Ref{}, err
 	}
 	return m.channel.WriteOne(ctx, b)
 }

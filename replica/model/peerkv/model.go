@@ -50,7 +50,7 @@ func (m *model) ApplyUpdate(u replica.Update) (changed bool, err error) {
 	if e.shows() && m.watches.Watched() {
 		m.watches.Tell(e)
 	}
-	if c.expires != 0 {
+	if c.Expires != 0 {
 		m.timer.Plan(s.due.Next())
 	}
 	return true, nil

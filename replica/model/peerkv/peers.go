@@ -11,6 +11,7 @@ import (
 	"github.com/hearsaynet/hearsay/replica"
 	"github.com/hearsaynet/hearsay/replica/model/internal/expiry"
 	"github.com/hearsaynet/hearsay/replica/model/internal/order"
+	"github.com/hearsaynet/hearsay/replica/model/internal/setting"
 	"github.com/hearsaynet/hearsay/replica/model/internal/table"
 	"github.com/hearsaynet/hearsay/replica/wire"
 )
@@ -34,13 +35,13 @@ const idSize = len(keys.NodeID{})
 // part of a run of up to 1 MiB.
 func newRecord(p *peer, u *replica.Update, c *change) *record {
 	var text strings.Builder
-	text.Grow(idSize + len(c.key) + len(c.value))
+	text.Grow(idSize + len(c.Key) + len(c.Value))
 	text.Write(u.Author[:])
-	text.Write(c.key)
-	text.Write(c.value)
+	text.Write(c.Key)
+	text.Write(c.Value)
 	return &record{
 		text: text.String(), peer: p, time: u.Time, seq: u.Seq, hash: u.Hash,
-		expires: c.expires, size: uint16(len(c.key)), deleted: c.op == opDelete,
+		expires: c.Expires, size: uint16(len(c.Key)), deleted: c.Op == setting.Delete,
 	}
 }
 
@@ -117,7 +118,7 @@ func (s *peers) counted(r *record) bool {
 // are to be told.
 func (s *peers) apply(u *replica.Update, c *change, now clock) (e event, changed bool) {
 	var room [idSize + MaxKey]byte
-	before, _ := s.records.GetBytes(append(append(room[:0], u.Author[:]...), c.key...))
+	before, _ := s.records.GetBytes(append(append(room[:0], u.Author[:]...), c.Key...))
 	if before != nil && before.seq > u.Seq {
 		return event{}, false
 	}
