@@ -29,7 +29,8 @@ var (
 
 // Config tunes a Doc. The zero value of each field works.
 type Config struct {
-	// WatchBuffer is how many changes wait for a slow watcher. Default 1024.
+	// WatchBuffer is how many changes, with 64 MiB of rows at most, wait for a slow
+	// watcher. Default 1024.
 	WatchBuffer int
 }
 
@@ -168,6 +169,9 @@ type event struct {
 }
 
 func (e event) shows() bool { return e.old.live() || e.now.live() }
+
+// Held implements watch.Holder.
+func (e event) Held() int { return held(e.old, e.now) }
 
 func (e event) change() Change {
 	c := Change{Row: e.id, Local: e.local}

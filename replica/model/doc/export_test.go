@@ -28,3 +28,17 @@ func must(b []byte, err error) []byte {
 	}
 	return b
 }
+
+// Miscounted returns a row of which the size is not that of its fields, "" if there is none.
+func Miscounted(d *Doc) string {
+	for id, r := range d.model.state.Now().rows.All() {
+		size := 0
+		for f := range r.fields.From(0) {
+			size += len(f.name) + len(f.value)
+		}
+		if size != r.size {
+			return id
+		}
+	}
+	return ""
+}

@@ -111,6 +111,9 @@ func TestMeaning(t *testing.T) {
 // consistent fails unless all ways to read a Doc say the same.
 func consistent(t testing.TB, d *doc.Doc) {
 	t.Helper()
+	if row := doc.Miscounted(d); row != "" {
+		t.Errorf("the size of row %q is another", row)
+	}
 	n := 0
 	for r := range d.Rows() {
 		got, ok := d.Get(r.ID())
@@ -561,4 +564,29 @@ func TestIndexOfWhatMoves(t *testing.T) {
 			t.Fatalf("it is at %d, %v", at, ok)
 		}
 	}
+}
+
+// TestSlowWatcher: of large rows that are written again and again, 64 MiB wait at most.
+func TestSlowWatcher(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d, model := doc.Detached(keys.NodeID{}, 1024)
+		s := must[*doc.Set](t)(d.Select(doc.Query{}))
+		rows := must[<-chan doc.Change](t)(d.Watch(t.Context(), ""))
+		members := must[<-chan doc.MemberChange](t)(s.Watch(t.Context()))
+		const writes = 100
+		for i := range uint64(writes) {
+			livetest.Apply(t, model, set("a", i+1, i+1, "r", fields{"f": strings.Repeat("x", 1<<20-5000)}))
+		}
+		var lost, lostMembers uint64
+		for _, c := range livetest.Drain(rows) {
+			lost += c.Lost
+		}
+		for _, c := range livetest.Drain(members) {
+			lostMembers += c.Lost
+		}
+		if lost < writes/2 || lostMembers < writes/2 {
+			t.Errorf("%d and %d of %d changes were lost", lost, lostMembers, writes)
+		}
+		d.Close()
+	})
 }

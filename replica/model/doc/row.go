@@ -46,6 +46,17 @@ type record struct {
 	deleted *origin // the last delete
 	touched *origin // the last set
 	fields  order.Tree[*field]
+	size    int // of names and values of fields, in bytes
+}
+
+// held returns what two states of a row keep in memory, in bytes; either may be nil.
+func held(old, now *record) (bytes int) {
+	for _, r := range [...]*record{old, now} {
+		if r != nil {
+			bytes += len(r.id) + r.size
+		}
+	}
+	return bytes
 }
 
 // live reports whether the row exists: it does from a set on until a later delete.
@@ -89,7 +100,7 @@ func (r *record) after(by *origin, c *change) *record {
 	if c.op == opDelete {
 		next.deleted = by
 		if next.touched.before(by) { // and so is all it wrote
-			next.fields = order.Tree[*field]{}
+			next.fields, next.size = order.Tree[*field]{}, 0
 		}
 		return &next
 	}
@@ -102,6 +113,9 @@ func (r *record) after(by *origin, c *change) *record {
 		old, _ := next.fields.Search(func(f *field) int { return strings.Compare(f.name, name) })
 		if old != nil && by.before(old.by) {
 			continue
+		}
+		if next.size += len(name) + len(w.value); old != nil {
+			next.size -= len(name) + len(old.value)
 		}
 		next.fields.Set(&field{name, string(w.value), by})
 		changed = true

@@ -323,6 +323,9 @@ type memberEvent struct {
 	local    bool
 }
 
+// Held implements watch.Holder.
+func (e memberEvent) Held() int { return held(e.old, e.now) }
+
 func (e memberEvent) change() MemberChange {
 	c := MemberChange{From: e.from, To: e.to, Version: e.version, Local: e.local}
 	if e.old != nil {
