@@ -37,7 +37,7 @@
 //
 // With n rows a change takes O(log f) time for each field that it writes, with f the fields
 // of the row, and O(log n) for each Set that it changes; a Set by Where is found at once,
-// one by Match is asked at each change. Reads wait for no writer. A row takes about 270
+// one by Match is asked at each change. Reads wait for no writer. A row takes about 290
 // bytes and its name, each field 60 bytes, its name and its value, and each Set 30 bytes for
 // each of its rows. A deleted row keeps 200 bytes and its name, because older changes may
 // still arrive.

@@ -1,6 +1,7 @@
 package doc_test
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -9,6 +10,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/hearsaynet/hearsay/keys"
 	"github.com/hearsaynet/hearsay/replica"
 	"github.com/hearsaynet/hearsay/replica/model/doc"
 	"github.com/hearsaynet/hearsay/replica/model/internal/livetest"
@@ -187,4 +189,28 @@ func TestWatch(t *testing.T) {
 			t.Errorf("%d and %d changes, the last %+v and %+v", len(told), len(more), told[len(told)-1], more[len(more)-1])
 		}
 	})
+}
+
+// TestWhereReadsOnce: what a row says in a field that many Sets ask for is read once, and
+// not at each change of the row.
+func TestWhereReadsOnce(t *testing.T) {
+	d, model := doc.Detached(keys.NodeID{}, 1)
+	for i := range 10 {
+		must[*doc.Set](t)(d.Select(doc.Where("kind", i)))
+	}
+	value := "[" + strings.Repeat("{},", 300) + "{}]"
+	livetest.Apply(t, model, set("a", 1, 1, "r", fields{"kind": json.RawMessage(value)}))
+	seq := uint64(1)
+	allocs := testing.AllocsPerRun(100, func() {
+		seq++
+		livetest.Apply(t, model, set("a", seq, seq, "r", fields{"other": 1}))
+	})
+	if allocs > 100 {
+		t.Errorf("%v allocations for a small change", allocs)
+	}
+	livetest.Apply(t, model, set("a", seq+1, seq+1, "r", fields{"kind": 3}))
+	if n := must[*doc.Set](t)(d.Select(doc.Where("kind", 3.0))).Len(); n != 1 {
+		t.Errorf("%d rows", n)
+	}
+	d.Close()
 }

@@ -10,8 +10,8 @@ const (
 	// MaxDepth bounds how deep arrays and objects stand in each other in a value, so that
 	// whoever reads it may recurse. It is part of the encoding.
 	MaxDepth = 64
-	// MaxMatch bounds the values that Where finds, in bytes of JSON: it looks at them at
-	// each change of a row, whatever the change says.
+	// MaxMatch bounds the values that Where finds, in bytes of JSON: it reads each once, and
+	// keeps what it has read.
 	MaxMatch = 1024
 	// DefaultWatchBuffer bounds the changes that wait for one slow watcher.
 	DefaultWatchBuffer = watch.DefaultBuffer

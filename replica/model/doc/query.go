@@ -50,10 +50,20 @@ func (q *Query) matches(r *record) (ok bool) {
 
 // canonical returns that of a field's value, "" if there is none.
 func (r *record) canonical(name string) string {
-	if f := r.field(name); f != nil {
-		return canonical(f.value)
+	f := r.field(name)
+	if f == nil {
+		return ""
 	}
-	return ""
+	if form := f.form.Load(); form != nil {
+		return *form
+	}
+	form := canonical(f.value)
+	if form == f.value {
+		f.form.Store(&f.value)
+	} else {
+		f.form.Store(&form)
+	}
+	return form
 }
 
 // followers are the Sets that follow a Doc, so that those with a Where are found by what a

@@ -6,6 +6,7 @@ import (
 	"iter"
 	"strconv"
 	"strings"
+	"sync/atomic"
 
 	"github.com/hearsaynet/hearsay/replica"
 	"github.com/hearsaynet/hearsay/replica/model/internal/order"
@@ -35,6 +36,7 @@ type field struct {
 	name  string
 	value string // "": the field is taken away
 	by    *origin
+	form  atomic.Pointer[string] // the canonical value, when a Where has asked for it
 }
 
 // Compare orders fields by their names.
@@ -117,7 +119,7 @@ func (r *record) after(by *origin, c *change) *record {
 		if next.size += len(name) + len(w.value); old != nil {
 			next.size -= len(name) + len(old.value)
 		}
-		next.fields.Set(&field{name, string(w.value), by})
+		next.fields.Set(&field{name: name, value: string(w.value), by: by})
 		changed = true
 	}
 	if !changed {
