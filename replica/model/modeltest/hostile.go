@@ -115,7 +115,7 @@ func (k Kit) hostile(t *rapid.T) {
 		last = u.Ref
 		start := time.Now()
 		changed, err := s.applyOne(t, u)
-		if took := time.Since(start); took > slow && k.fastest(t, all, u) > slow {
+		if took := time.Since(start); took > patience(len(u.Change)) && k.fastest(t, all, u) > patience(len(u.Change)) {
 			t.Fatalf("ApplyUpdate took %v of %s\nbehind\n%s", took, describe(u), list(all))
 		}
 		after := s.State()

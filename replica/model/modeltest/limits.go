@@ -36,6 +36,15 @@ const (
 	maxShown = 4 << 10
 )
 
-// slow is how long one change of at most huge bytes may take, on a busy machine and with
-// the race detector: work that grows with the square of its bytes takes longer.
+// slow is how long one change of at most large bytes may take, on a busy machine and with
+// the race detector, and a fifth of how long one of huge bytes may: work that grows with
+// the square of its bytes takes longer.
 var slow = 2 * time.Second
+
+// patience is how long one change of size bytes may take.
+func patience(size int) time.Duration {
+	if size <= large {
+		return slow
+	}
+	return 5 * slow
+}

@@ -59,7 +59,7 @@ func (m *toy) ApplyUpdate(u replica.Update) (changed bool, err error) {
 	case m.is("takes long") && len(c) > 1<<10 && naps.Add(1) < 30:
 		time.Sleep(2 * modeltest.Slow)
 	case m.is("takes long when largest") && len(c) > 1<<17 && naps.Add(1) < 30:
-		time.Sleep(2 * modeltest.Slow)
+		time.Sleep(6 * modeltest.Slow)
 	case m.is("panics at the hundredth") && bytes.Count(c, []byte("\x01\x01k")) >= 100:
 		panic("toy")
 	case m.is("keeps what nobody reads"):
