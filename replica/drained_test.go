@@ -78,6 +78,30 @@ func unsure(d time.Duration) verify.Func {
 	}
 }
 
+// A peer that says time and again that it has sent all is asked again for what was dropped
+// no more often.
+func TestDroppedIsAskedForOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		x := wiretest.NewAuthor("x")
+		p := open(t, "", func(c *replica.Config) {
+			atModern(c)
+			c.Verify, c.Pipeline.MaxWaitingRuns = unsure(time.Second), 16
+		})
+		link := dial(t, p)
+		link.key(x)
+		link.run(x.Chain(topic, x.Start(), 1, 1, 1, 1)...)
+		for range 500 {
+			link.send(wire.FrameDone, wire.AppendDone(nil, 1<<40))
+			rest(10 * time.Millisecond)
+		}
+		rest(time.Minute)
+		if n := len(link.digests); n < 2 || n > 20 {
+			t.Errorf("it was asked %d times", n)
+		}
+		p.Close()
+	})
+}
+
 // What found no room while the keystore was down is not there: a session is not drained
 // before it has been asked for again, and come.
 func TestDroppedIsNotDrained(t *testing.T) {

@@ -44,7 +44,8 @@ type lane struct {
 	inflight int                  // statements from this peer without a verdict
 	drained  bool
 	lost     bool          // since then, something from this peer was dropped
-	lostWait time.Duration // before it was asked for again, the last time
+	lostDue  bool          // it will be asked for again
+	lostWait time.Duration // before that, the last time
 	searches map[keys.NodeID]*search
 	unasked  map[keys.NodeID]struct{} // to be asked for in askMin, nil if nothing is
 	afresh   afresh
@@ -458,8 +459,14 @@ func (l *lane) settled() {
 // askLostLocked asks for everything again, in a while: some of what came was dropped.
 func (l *lane) askLostLocked() {
 	l.answered = false
-	l.lostWait = min(max(askMin, 2*l.lostWait), askMax)
+	if l.lostDue {
+		return
+	}
+	l.lostDue, l.lostWait = true, min(max(askMin, 2*l.lostWait), askMax)
 	time.AfterFunc(l.lostWait, func() {
+		l.s.mu.Lock()
+		l.lostDue = false
+		l.s.mu.Unlock()
 		if l.s.ctx.Err() == nil {
 			l.sendDigest()
 		}
