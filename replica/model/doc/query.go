@@ -11,7 +11,8 @@ type Query struct {
 }
 
 // Where is a Query for the rows whose field has that value, up to MaxMatch bytes of JSON.
-// Numbers are equal if they are the same number, objects if their members are.
+// Numbers are equal if their doubles are, great integers if all digits are, and objects if
+// their members are.
 func Where(field string, value any) Query {
 	q := Query{field: field}
 	if q.err = checkName([]byte(field), MaxField); q.err != nil {
