@@ -58,7 +58,8 @@
 //
 // The anchors are the character before the insert and, if that is another author's, the
 // nearest before it of further authors, up to one of its own. So when an author is
-// withdrawn or cut, what others wrote into its text stays, behind what stood before it. A
+// withdrawn or cut, what others wrote into its text stays, behind what stood before it: in
+// the same order without up to three authors, without more of them perhaps in another. A
 // delete counts for nothing that is written later.
 //
 // What two authors type at the same place at once comes one behind the other, not mixed, as
