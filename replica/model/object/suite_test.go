@@ -23,9 +23,7 @@ func TestModel(t *testing.T) {
 				Model: model,
 				State: func() string {
 					b := &strings.Builder{}
-					for e := range o.Each("") {
-						fmt.Fprintf(b, "%s=%s %d %d %x\n", e.Path, e.JSON, e.Seq, e.Time, e.Hash[:4])
-					}
+					dump(b, o, "")
 					return b.String()
 				},
 				// An object without members is shown until another's member comes back.
@@ -59,4 +57,14 @@ func TestModel(t *testing.T) {
 			[]byte("\x01\x00\x02\x01a\x00\x00\x05[1, ]"), []byte("\x01\x00\x02\x01a\x00\xea\x60" + strings.Repeat("[", 60000)),
 		},
 	})
+}
+
+// dump writes what stands at a path and below, and by which updates, objects included.
+func dump(b *strings.Builder, o *object.Object, path string) {
+	if e, ok := o.Get(path); ok {
+		fmt.Fprintf(b, "%s=%s %d %d %x\n", e.Path, e.JSON, e.Seq, e.Time, e.Hash[:4])
+	}
+	for name := range o.Keys(path) {
+		dump(b, o, path+object.Path(name))
+	}
 }
