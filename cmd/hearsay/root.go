@@ -12,10 +12,11 @@ import (
 
 // The groups of the overview that --help prints.
 const (
-	groupNode  = "node"
-	groupData  = "data"
-	groupKeys  = "keys"
-	groupProof = "proof"
+	groupNode   = "node"
+	groupData   = "data"
+	groupModels = "models"
+	groupKeys   = "keys"
+	groupProof  = "proof"
 )
 
 func newRootCmd(a *app) *cobra.Command {
@@ -42,7 +43,8 @@ trust: every update is signed by its author and verified before it is applied.
 		"{{if .Runnable}}", "{{if and .Runnable (not .HasAvailableSubCommands)}}", 1))
 	root.AddGroup(
 		&cobra.Group{ID: groupNode, Title: "Nodes:"},
-		&cobra.Group{ID: groupData, Title: "Data:"},
+		&cobra.Group{ID: groupData, Title: "Keys, values and events:"},
+		&cobra.Group{ID: groupModels, Title: "Other data models:"},
 		&cobra.Group{ID: groupKeys, Title: "Keys and trust:"},
 		&cobra.Group{ID: groupProof, Title: "Proof and repair:"},
 	)
@@ -50,9 +52,10 @@ trust: every update is signed by its author and verified before it is applied.
 	inGroup(root, groupNode, newUpCmd(a), newRelayCmd(a), newStatusCmd(a), newDoctorCmd(a))
 	inGroup(root, groupData,
 		newSetCmd(a), newGetCmd(a), newDelCmd(a), newKeysCmd(a), newWatchCmd(a),
-		newLoadCmd(a), newDumpCmd(a), newPubCmd(a), newTailCmd(a),
-		newListCmd(a), newValueCmd(a), newPeerkvCmd(a), newRemoteCmd(a), newFeedCmd(a), newTextCmd(a),
-		newObjectCmd(a), newDocCmd(a), newManifestCmd(a), newChannelsCmd(a))
+		newLoadCmd(a), newDumpCmd(a), newPubCmd(a), newTailCmd(a))
+	inGroup(root, groupModels,
+		newListCmd(a), newTextCmd(a), newDocCmd(a), newObjectCmd(a), newFeedCmd(a), newValueCmd(a),
+		newPeerkvCmd(a), newRemoteCmd(a), newManifestCmd(a), newChannelsCmd(a))
 	inGroup(root, groupKeys, newKeygenCmd(a), newKeyCmd(a), newKeyserverCmd(a), newTrustCmd(a), newUntrustCmd(a))
 	inGroup(root, groupNode, newDemoCmd(a), newBenchCmd(a), newMalloryCmd(a), newFuzzCmd(a), newBridgeCmd(a))
 	inGroup(root, groupProof,
