@@ -21,7 +21,7 @@ import (
 // only.
 //
 // Of cfg, what is zero is as r has it, except that the store is one in memory, and that
-// there is no Signer: such a clone reads. With a Signer of its own, whose key is not
+// there is no Signer and no Guard: such a clone reads. With a Signer of its own, whose key is not
 // r's, it writes too; for that to reach r, r must admit the key. Neither trusts the
 // other: what it is sent passes its Verify.
 func (r *Replica) Clone(ctx context.Context, cfg Config) (*Replica, error) {

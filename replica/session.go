@@ -50,7 +50,8 @@ type SyncConfig struct {
 	// updates are one chain, and without some of them the others cannot be checked.)
 	Authors []keys.NodeID
 	// StopWhenDrained ends the session when each side has what the other had at the
-	// start, instead of following; in a session one way, when the receiver has.
+	// start, instead of following; in a session one way, when the receiver has. If the
+	// peer ends it before, Sync's error wraps ErrShort.
 	StopWhenDrained bool
 	// Meta goes to the peer in Hello, at most wire.MaxMeta bytes. The peer's is in the one
 	// that Trace.Hello is told of.
