@@ -142,7 +142,7 @@ func (s *Sequence) Remove(ctx context.Context, at int) (wire.Ref, error) {
 // put writes fields of a row, and a position before the row at index at, or before the
 // first without one. Up to 64 neighbours that leave no room, as those of an author that
 // means harm may, are moved aside; where that does not do, the row comes behind those in
-// the way.
+// the way, or before them if the Sequence ends with those.
 func (s *Sequence) put(ctx context.Context, c Snapshot, row string, at int, fields Fields) (wire.Ref, error) {
 	placed, _ := c.rows.Rank(member{nowhere, &record{}})
 	at = min(at, placed)

@@ -47,9 +47,10 @@ func TestRoom(t *testing.T) {
 		{"between equal ones", crowd(10, "\x80"), 5, 5, 16, 1, false},
 		{"between equal ones at the end", crowd(10, end), 5, 5, 32, 5, false},
 		{"before many equal ones at the end", crowd(1000, end), 0, 0, 0, 0, false},
-		{"after many equal ones at the end", crowd(1000, end), 1000, 1000, 0, 0, true},
+		{"after many equal ones at the end", crowd(1000, end), 1000, 0, 0, 0, false},
+		{"after more of them", crowd(5000, end), 5000, 5000, 0, 0, true},
 		{"among many equal ones", crowd(1000, "\x80", "\x90"), 500, 1000, 0, 0, false},
-		{"among many equal ones at the end", crowd(1000, "\x80", end), 1500, 2000, 0, 0, true},
+		{"among many equal ones at the end", crowd(1000, "\x80", end), 1500, 1000, 0, 0, false},
 		{"before many at the beginning", crowd(1000, start), 0, 1000, 0, 0, false},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -124,5 +125,42 @@ func TestAlwaysThere(t *testing.T) {
 	t.Logf("%d moves", moved)
 	if moved == 0 || moved > 10*3000 {
 		t.Errorf("%d moves", moved)
+	}
+}
+
+// TestManyAtTheEnd: elements that leave no room at the end stay there, and what others append
+// is before them, in order, and has room in between: also when those are gone.
+func TestManyAtTheEnd(t *testing.T) {
+	l, model := list.Detached(keys.NodeID{}, 1)
+	var us []replica.Update
+	add := func(at int) (is int) {
+		seq := uint64(len(us) + 1)
+		positions, moves := list.Room(l.Snapshot(), at, 1)
+		change := append(bytes.Clone(moves), list.Encode(list.Insert(positions[0], "x"))...)
+		us = append(us, livetest.Update("b", seq, seq+2, change))
+		livetest.Apply(t, model, us[len(us)-1])
+		is, _ = l.Index(el("b", seq, uint16(list.Moves(moves))))
+		return is
+	}
+	add(0)
+	last := strings.Repeat("\xff", 254)
+	livetest.Apply(t, model, crowd(1, last+"\xfe"), update("c", 1, 1, slices.Repeat([]list.Op{list.Insert(last+"\xff", "in the way")}, 2*fraction.MaxMoved)...))
+	crowded := l.Len() - 1
+	for i := range 300 {
+		if is := add(l.Len()); is != i+1 {
+			t.Fatalf("append %d is at %d of %d", i, is, l.Len())
+		}
+	}
+	for _, p := range list.Positions(l.Snapshot())[:300] {
+		if len(p) > 20 {
+			t.Fatalf("a position of %d bytes", len(p))
+		}
+	}
+	livetest.Rebuild(t, model, us...)
+	if l.Len() != 301 || crowded != 2*fraction.MaxMoved+1 {
+		t.Fatalf("%d elements, %d in the way", l.Len(), crowded)
+	}
+	if is := add(100); is != 100 {
+		t.Errorf("inserted at 100, it is at %d", is)
 	}
 }

@@ -16,7 +16,7 @@ import (
 //
 // An author that means harm can leave no room between its elements. Then up to 64
 // neighbours are moved aside; where that does not do, the values come behind the elements
-// that are in the way. Index tells where.
+// that are in the way, or before them if the list ends with those. Index tells where.
 func (l *List) Insert(ctx context.Context, at int, values ...[]byte) ([]ElementID, error) {
 	return l.insert(ctx, l.Snapshot(), at, values)
 }

@@ -5,15 +5,21 @@ import (
 	"sort"
 )
 
-// MaxMoved bounds the neighbours that Room moves aside.
-const MaxMoved = 64
+const (
+	// MaxMoved bounds the neighbours that Room moves aside.
+	MaxMoved = 64
+	// maxPassed bounds the items at the end of a sequence that Room passes by: to be as many
+	// as that they take a megabyte, and passing them takes a few milliseconds.
+	maxPassed = 4096
+)
 
 // Room returns n keys for what is to stand before item at of a sequence of length items,
 // whose keys ascend and may be equal. If their neighbours leave no room, as those of a
 // hostile author may, it returns new keys for some of them as well: keys are those of the
 // items from low on up to at, of the n new ones, and of as many items from at on as are
-// left. Where more than MaxMoved would have to move, the keys are the nearest ones behind:
-// equal ones, if the sequence ends before there is room.
+// left. Where more than MaxMoved would have to move, the keys are the nearest ones behind or,
+// if the sequence ends before there is room, the nearest ones before; equal ones, if there
+// are none either.
 func Room(key func(i int) []byte, length, at, n int, side Side) (keys [][]byte, low int) {
 	around := func(i int) []byte {
 		if i < 0 || i >= length {
@@ -37,6 +43,15 @@ func Room(key func(i int) []byte, length, at, n int, side Side) (keys [][]byte, 
 	next := at + sort.Search(length-at, func(i int) bool { return bytes.Compare(key(at+i), left) > 0 })
 	if keys := Between(left, around(next), n, Anywhere); keys != nil {
 		return keys, at
+	}
+	side = Left // what is put in next goes behind this
+	for i := at - 1; i >= max(0, at-maxPassed); i-- {
+		if i == 0 {
+			side = Anywhere
+		}
+		if keys := Between(around(i-1), key(i), n, side); keys != nil {
+			return keys, at
+		}
 	}
 	keys = make([][]byte, n)
 	for i := range keys {
