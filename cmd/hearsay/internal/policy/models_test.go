@@ -40,8 +40,15 @@ func TestModels(t *testing.T) {
 				t.Errorf("the tests of replica/model/%s lack %s", name, what)
 			}
 		}
-		if !strings.Contains(string(page), "\n## "+name+"\n") {
+		_, chapter, ok := strings.Cut(string(page), "\n## "+name+"\n")
+		if !ok {
 			t.Errorf("docs/models.md has no chapter about %s", name)
+		}
+		chapter, _, _ = strings.Cut(chapter, "\n## ")
+		for _, row := range []string{"\n| guarantees |", "\n| costs |", "\n| not for |"} {
+			if !strings.Contains(chapter, row) {
+				t.Errorf("the chapter about %s in docs/models.md lacks the row %q", name, row)
+			}
 		}
 	}
 	if found < 10 {
