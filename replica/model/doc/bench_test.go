@@ -1,11 +1,9 @@
 package doc_test
 
 import (
-	"flag"
 	"fmt"
 	"math/rand/v2"
 	"runtime"
-	"sync"
 	"testing"
 
 	"github.com/hearsaynet/hearsay/keys"
@@ -39,7 +37,7 @@ func filled(b *testing.B, n int) (*doc.Doc, doc.Model) {
 // BenchmarkApply applies sets of three fields to a Doc of 100,000 rows.
 func BenchmarkApply(b *testing.B) {
 	n := 100_000
-	if benchOnce() {
+	if livetest.Once() {
 		n = 10_000
 	}
 	apply := func(b *testing.B, model doc.Model, change func(i int) []byte) {
@@ -103,15 +101,9 @@ func BenchmarkApply(b *testing.B) {
 
 // memory is what a row of three fields takes, in bytes of live heap.
 func memory(b *testing.B, n int) float64 {
-	live := func() uint64 {
-		var s runtime.MemStats
-		runtime.GC()
-		runtime.ReadMemStats(&s)
-		return s.HeapAlloc
-	}
-	before := live()
+	before := livetest.LiveHeap()
 	d, _ := filled(b, n)
-	after := live()
+	after := livetest.LiveHeap()
 	runtime.KeepAlive(d)
 	return float64(after-before) / float64(n)
 }
@@ -119,10 +111,7 @@ func memory(b *testing.B, n int) float64 {
 // BenchmarkReadWhileWriting reads a Doc of 1,000,000 rows while nobody writes, and while
 // another goroutine writes as fast as it can; a Set of a tenth of the rows follows.
 func BenchmarkReadWhileWriting(b *testing.B) {
-	n := 1_000_000
-	if testing.Short() || benchOnce() {
-		n = 50_000
-	}
+	n := livetest.Million()
 	d, model := filled(b, n)
 	s, err := d.Select(doc.Where("type", "type 0"))
 	if err != nil {
@@ -132,46 +121,33 @@ func BenchmarkReadWhileWriting(b *testing.B) {
 	for i := range names {
 		names[i] = rowName(i)
 	}
+	write := writer(model, n)
 	for name, read := range map[string]func(i int) bool{
 		"get":    func(i int) bool { _, ok := d.Get(names[i]); return ok },
 		"set at": func(i int) bool { _, ok := s.At(i / 10); return ok },
 	} {
-		for _, writing := range []string{"alone", "writing"} {
-			b.Run(name+"/"+writing, func(b *testing.B) {
-				b.ReportAllocs()
-				stop := make(chan struct{})
-				var writer sync.WaitGroup
-				if writing == "writing" {
-					writer.Go(func() { write(model, n, stop) })
+		b.Run(name, func(b *testing.B) {
+			i := 0
+			livetest.AloneAndWriting(b, func() {
+				if !read(i * 7919 % n) {
+					b.Fatal("gone")
 				}
-				i := 0
-				for b.Loop() {
-					if !read(i * 7919 % n) {
-						b.Fatal("gone")
-					}
-					i++
-				}
-				close(stop)
-				writer.Wait()
-			})
-		}
+				i++
+			}, write)
+		})
 	}
 }
 
-// write sets the fields of one row after the other, among those of a few changes.
-func write(model replica.Model, n int, stop <-chan struct{}) {
+// writer returns what sets the fields of one row after the other, among those of a few
+// changes.
+func writer(model replica.Model, n int) (write func()) {
 	u := livetest.Update("b", 0, uint64(n)+rand.Uint64N(1<<40), nil)
 	var changes [1000][]byte
 	for i := range changes {
 		changes[i] = change(i * 104729 % n)
 	}
-	for i := 0; ; i++ {
-		select {
-		case <-stop:
-			return
-		default:
-		}
-		u.Change = changes[i%len(changes)]
+	return func() {
+		u.Change = changes[u.Seq%uint64(len(changes))]
 		u.Seq++
 		u.Time++
 		model.ApplyUpdate(u)
@@ -188,10 +164,4 @@ func BenchmarkSelect(b *testing.B) {
 		}
 		s.Close()
 	}
-}
-
-// benchOnce reports whether benchmarks run once, to see that they do, and not to measure.
-func benchOnce() bool {
-	f := flag.Lookup("test.benchtime")
-	return f != nil && f.Value.String() == "1x"
 }

@@ -81,10 +81,7 @@ func BenchmarkReplay(b *testing.B) {
 // BenchmarkReadWhileWriting reads the length and the newest 100 of 1,000,000 events,
 // alone and while events arrive.
 func BenchmarkReadWhileWriting(b *testing.B) {
-	n := 1_000_000
-	if testing.Short() {
-		n = 100_000
-	}
+	n := livetest.Million()
 	l, model, s, _ := filled(b, n, 0)
 	livetest.AloneAndWriting(b, func() {
 		got := 0

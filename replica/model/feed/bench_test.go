@@ -62,10 +62,7 @@ func BenchmarkApply(b *testing.B) {
 // BenchmarkReadWhileWriting reads the length and the newest 100 of 1,000,000 items,
 // alone and while items arrive.
 func BenchmarkReadWhileWriting(b *testing.B) {
-	n := 1_000_000
-	if testing.Short() {
-		n = 100_000
-	}
+	n := livetest.Million()
 	f, model, s, _ := filled(b, n)
 	livetest.AloneAndWriting(b, func() {
 		got := 0

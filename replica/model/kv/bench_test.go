@@ -2,7 +2,6 @@ package kv_test
 
 import (
 	"bytes"
-	"flag"
 	"fmt"
 	"math/rand/v2"
 	"sync"
@@ -11,6 +10,7 @@ import (
 
 	"github.com/hearsaynet/hearsay/keys"
 	"github.com/hearsaynet/hearsay/replica"
+	"github.com/hearsaynet/hearsay/replica/model/internal/livetest"
 	"github.com/hearsaynet/hearsay/replica/model/kv"
 )
 
@@ -141,10 +141,7 @@ func memory(b *testing.B, cfg kv.Config, change []byte) float64 {
 // BenchmarkReadWhileWriting gets keys of a large map, alone and while one writer
 // overwrites them as fast as it can.
 func BenchmarkReadWhileWriting(b *testing.B) {
-	n := 1_000_000
-	if testing.Short() || benchOnce() {
-		n = benchKeys
-	}
+	n := livetest.Million()
 	m, model, s := filled(b, kv.Config{}, n)
 	names := make([]string, n)
 	for i := range names {
@@ -180,9 +177,6 @@ func BenchmarkReadWhileWriting(b *testing.B) {
 		writer.Wait()
 	})
 }
-
-// benchOnce reports whether every benchmark is only to be seen to run.
-func benchOnce() bool { return flag.Lookup("test.benchtime").Value.String() == "1x" }
 
 func BenchmarkAll(b *testing.B) {
 	m, _, _ := filled(b, kv.Config{}, benchKeys)

@@ -1,11 +1,9 @@
 package list_test
 
 import (
-	"flag"
 	"fmt"
 	"math/rand/v2"
 	"runtime"
-	"sync"
 	"testing"
 
 	"github.com/hearsaynet/hearsay/keys"
@@ -81,16 +79,10 @@ func randomPosition() []byte { return fmt.Appendf(nil, "%08x", rand.Uint32()) }
 // memory is what an element takes, in bytes of live heap.
 func memory(b *testing.B, n int) float64 {
 	us := appends(n)
-	live := func() uint64 {
-		var s runtime.MemStats
-		runtime.GC()
-		runtime.ReadMemStats(&s)
-		return s.HeapAlloc
-	}
-	before := live()
+	before := livetest.LiveHeap()
 	l, model := list.Detached(keys.NodeID{}, 1)
 	livetest.Apply(b, model, us...)
-	after := live()
+	after := livetest.LiveHeap()
 	runtime.KeepAlive(us)
 	runtime.KeepAlive(l)
 	return float64(after-before) / float64(n)
@@ -99,49 +91,32 @@ func memory(b *testing.B, n int) float64 {
 // BenchmarkReadWhileWriting reads a list of 1,000,000 elements while nobody writes, and
 // while another goroutine writes as fast as it can.
 func BenchmarkReadWhileWriting(b *testing.B) {
-	n := 1_000_000
-	if testing.Short() || benchOnce() {
-		n = 50_000
-	}
+	n := livetest.Million()
 	l, model := filled(b, n)
+	write := writer(model, n)
 	for name, read := range map[string]func(i int) bool{
 		"get":   func(i int) bool { _, ok := l.Get(i); return ok },
 		"find":  func(i int) bool { _, ok := l.Find(el("a", uint64(i+1), 0)); return ok },
 		"index": func(i int) bool { _, ok := l.Index(el("a", uint64(i+1), 0)); return ok },
 	} {
-		for _, writing := range []string{"alone", "writing"} {
-			b.Run(name+"/"+writing, func(b *testing.B) {
-				b.ReportAllocs()
-				stop := make(chan struct{})
-				var writer sync.WaitGroup
-				if writing == "writing" {
-					writer.Go(func() { write(model, n, stop) })
+		b.Run(name, func(b *testing.B) {
+			i := 0
+			livetest.AloneAndWriting(b, func() {
+				if !read(i * 7919 % n) {
+					b.Fatal("gone")
 				}
-				i := 0
-				for b.Loop() {
-					if !read(i * 7919 % n) {
-						b.Fatal("gone")
-					}
-					i++
-				}
-				close(stop)
-				writer.Wait()
-			})
-		}
+				i++
+			}, write)
+		})
 	}
 }
 
-// write sets one element after the other.
-func write(model list.Model, n int, stop <-chan struct{}) {
+// writer returns what sets one element after the other.
+func writer(model list.Model, n int) (write func()) {
 	value := string(make([]byte, size))
 	u := update("b", 0, uint64(n)+rand.Uint64N(1<<40))
-	for i := 0; ; i++ {
-		select {
-		case <-stop:
-			return
-		default:
-		}
-		u.Change = list.Encode(list.Set(el("a", uint64(1+i*104729%n), 0), value))
+	return func() {
+		u.Change = list.Encode(list.Set(el("a", 1+u.Seq*104729%uint64(n), 0), value))
 		u.Seq++
 		u.Time++
 		model.ApplyUpdate(u)
@@ -160,10 +135,4 @@ func BenchmarkAll(b *testing.B) {
 			b.Fatal(count)
 		}
 	}
-}
-
-// benchOnce reports whether benchmarks run once, to see that they do, and not to measure.
-func benchOnce() bool {
-	f := flag.Lookup("test.benchtime")
-	return f != nil && f.Value.String() == "1x"
 }

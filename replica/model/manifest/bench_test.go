@@ -37,10 +37,7 @@ func BenchmarkApply(b *testing.B) {
 }
 
 func BenchmarkReadWhileWriting(b *testing.B) {
-	n := 1_000_000
-	if testing.Short() {
-		n = 10_000
-	}
+	n := livetest.Million()
 	m, model := filled(n)
 	names := make([]string, n)
 	for i := range names {

@@ -114,12 +114,9 @@ func memory(b *testing.B, n int) float64 {
 	return float64(after-before) / float64(n)
 }
 
-// BenchmarkReadWhileWriting reads one of 1,000,000 values (10,000 with -short).
+// BenchmarkReadWhileWriting reads one of 1,000,000 values.
 func BenchmarkReadWhileWriting(b *testing.B) {
-	n := 1_000_000
-	if testing.Short() {
-		n = 10_000
-	}
+	n := livetest.Million()
 	o, model, s := filled(b, n)
 	paths := make([]string, n)
 	for i := range paths {

@@ -94,12 +94,9 @@ func memory(b *testing.B, n int) float64 {
 	return float64(after-before) / float64(n)
 }
 
-// BenchmarkReadWhileWriting reads one of 1,000,000 keys (10,000 with -short).
+// BenchmarkReadWhileWriting reads one of 1,000,000 keys.
 func BenchmarkReadWhileWriting(b *testing.B) {
-	n := 1_000_000
-	if testing.Short() {
-		n = 10_000
-	}
+	n := livetest.Million()
 	m, model, s := filled(b, n)
 	names := make([]string, n/benchAuthors)
 	for i := range names {

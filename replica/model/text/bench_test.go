@@ -33,13 +33,6 @@ func typing(t testing.TB, chars, each int) []replica.Update {
 	return us
 }
 
-func liveHeap() uint64 {
-	var m runtime.MemStats
-	runtime.GC()
-	runtime.ReadMemStats(&m)
-	return m.HeapAlloc
-}
-
 func BenchmarkApply(b *testing.B) {
 	for _, each := range []int{1, 100, 10_000} {
 		b.Run(fmt.Sprintf("chars=%d", each), func(b *testing.B) {
@@ -48,10 +41,10 @@ func BenchmarkApply(b *testing.B) {
 			for _, u := range us {
 				wireBytes += len(u.Change)
 			}
-			empty := liveHeap()
+			empty := livetest.LiveHeap()
 			full := newPen("reader")
 			livetest.Apply(b, full.model, us...)
-			memory := liveHeap() - empty
+			memory := livetest.LiveHeap() - empty
 			if full.Len() != benchChars {
 				b.Fatal(full.Len())
 			}
@@ -101,10 +94,7 @@ func BenchmarkString(b *testing.B) {
 }
 
 func BenchmarkReadWhileWriting(b *testing.B) {
-	chars := 1_000_000
-	if testing.Short() {
-		chars = benchChars
-	}
+	chars := livetest.Million()
 	for _, mode := range []string{"alone", "writing"} {
 		b.Run(mode, func(b *testing.B) {
 			p := filled(b, chars)

@@ -1,6 +1,7 @@
 package livetest
 
 import (
+	"flag"
 	"runtime"
 	"sync"
 	"testing"
@@ -14,6 +15,18 @@ func LiveHeap() uint64 {
 	runtime.GC()
 	runtime.ReadMemStats(&s)
 	return s.HeapAlloc
+}
+
+// Once reports whether benchmarks are only to be seen to run.
+func Once() bool { return flag.Lookup("test.benchtime").Value.String() == "1x" }
+
+// Million returns how many entries benchmarks of large models have: fewer with -short,
+// or if they run once.
+func Million() int {
+	if testing.Short() || Once() {
+		return 100_000
+	}
+	return 1_000_000
 }
 
 // Stream makes the updates of 16 authors that all hold one change, nearly in the order of
