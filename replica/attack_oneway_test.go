@@ -35,11 +35,13 @@ type tapped struct {
 	net.Conn
 	mu   sync.Mutex
 	sent []byte
+	ends []int // how much was sent after each Write
 }
 
 func (c *tapped) Write(b []byte) (int, error) {
 	c.mu.Lock()
 	c.sent = append(c.sent, b...)
+	c.ends = append(c.ends, len(c.sent))
 	c.mu.Unlock()
 	return c.Conn.Write(b)
 }

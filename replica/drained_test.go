@@ -47,6 +47,13 @@ func TestDoneWhileMuchIsWritten(t *testing.T) {
 		if later >= most {
 			t.Errorf("Done has come behind %d runs that were written later", later)
 		}
+		var done []byte
+		for _, f := range frames[:later+1] {
+			done = wire.AppendFrame(done, f)
+		}
+		if !slices.Contains(tap.ends, len(done)) {
+			t.Error("Done has waited in a buffer for later runs")
+		}
 	})
 }
 
@@ -56,7 +63,7 @@ func TestDrainedWhileMuchIsWritten(t *testing.T) {
 		p, q := open(t, "p", atModern), open(t, "q", atModern)
 		p.write(t, "1", "2", "3")
 		q.write(t, "1")
-		const most = 100
+		const most = 10_000 // many more than fit into a buffer
 		wrote, trace := writesAlways(t, p, most)
 		stops := replica.SyncConfig{StopWhenDrained: true}
 		for i, err := range couple(t, p, q, replica.SyncConfig{StopWhenDrained: true, Trace: trace}, stops)() {

@@ -35,7 +35,7 @@ func (s *session) wakeWriter() {
 	}
 }
 
-// write sends what is due until the session ends, and flushes when nothing is.
+// write sends what is due until the session ends.
 func (s *session) write(out *frameWriter) error {
 	for s.ctx.Err() == nil {
 		sent, err := s.writeNext(out)
@@ -75,8 +75,11 @@ func (s *session) writeNext(out *frameWriter) (sent bool, err error) {
 			return false, err
 		}
 	}
+	if len(control) > 0 {
+		return true, out.Flush() // the peer waits for it, and there may always be something newer to send
+	}
 	if t.lane == nil {
-		return len(control) > 0, nil
+		return false, nil
 	}
 	for _, st := range t.statements {
 		if err := t.lane.sendStatement(out, st); err != nil {
