@@ -70,13 +70,13 @@ later is there again, with the row.`,
 		},
 		verb{
 			use: "select FIELD=JSON", short: "Print the rows whose field has a value", least: 1, most: 1,
-			long: `Prints the rows whose FIELD has that value, as show does. With --watch it prints one line
-for each change from now on, until a signal: "in ROW FIELDS" for a row that begins to match,
-"set ROW FIELDS" for one that still does, and "out ROW FIELDS".`,
+			long: `Prints the rows whose FIELD has that value, as show does. With --watch it prints a line "in
+ROW FIELDS" for each, and then one for each change, until a signal: "in ROW FIELDS" for a row
+that begins to match, "set ROW FIELDS" for one that still does, and "out ROW FIELDS".`,
 			example: "  hearsay doc select done=false\n  hearsay doc select --watch --string shop=corner",
 			flags: func(cmd *cobra.Command) {
 				asText(cmd)
-				cmd.Flags().BoolVarP(&following, "watch", "w", false, "print changes as they happen, until a signal")
+				cmd.Flags().BoolVarP(&following, "watch", "w", false, "go on with changes as they happen, until a signal")
 			},
 			do: func(ctx context.Context, c call, args []string) error {
 				q, err := readField(args[0], text)

@@ -123,10 +123,11 @@ var (
 		set, err := d.Select(query(q))
 		return shown(set, err)
 	})
-	// DocFollow answers with each change of the rows that are selected.
+	// DocFollow answers with the rows that are selected, as if they came just now, and then
+	// with each change.
 	DocFollow = follow(docs, "follow", func(ctx context.Context, d *doc.Doc, q RowQuery) iter.Seq2[RowAtChange, error] {
 		set, err := d.Select(query(q))
-		return changes(ctx, set, err)
+		return changes(ctx, set, err, true)
 	})
 
 	SeqShow = each(docs, "seq-show", func(_ context.Context, d *doc.Doc, q Rows) iter.Seq2[RowAt, error] {
@@ -154,10 +155,10 @@ var (
 		defer s.Close()
 		return s.Move(ctx, q.From, q.To)
 	})
-	// SeqFollow answers with each change of the rows or their order.
+	// SeqFollow answers with each change of the rows or their order from now on.
 	SeqFollow = follow(docs, "seq-follow", func(ctx context.Context, d *doc.Doc, q Rows) iter.Seq2[RowAtChange, error] {
 		set, err := setInOrder(d, q)
-		return changes(ctx, set, err)
+		return changes(ctx, set, err, false)
 	})
 )
 
@@ -177,9 +178,19 @@ func shown(s *doc.Set, err error) iter.Seq2[RowAt, error] {
 			return
 		}
 		defer s.Close()
+		for r := range numbered(s.Rows()) {
+			if !yield(r, nil) {
+				return
+			}
+		}
+	}
+}
+
+func numbered(rows iter.Seq[doc.Row]) iter.Seq[RowAt] {
+	return func(yield func(RowAt) bool) {
 		at := 0
-		for r := range s.Rows() {
-			if !yield(RowAt{at, newRow(r)}, nil) {
+		for r := range rows {
+			if !yield(RowAt{at, newRow(r)}) {
 				return
 			}
 			at++
@@ -187,16 +198,35 @@ func shown(s *doc.Set, err error) iter.Seq2[RowAt, error] {
 	}
 }
 
-// changes yields the changes of a Set, and closes it.
-func changes(ctx context.Context, s *doc.Set, err error) iter.Seq2[RowAtChange, error] {
+// changes yields the changes of a Set, and closes it. It begins with the rows that are
+// there already if those are asked for.
+func changes(ctx context.Context, s *doc.Set, err error, rows bool) iter.Seq2[RowAtChange, error] {
 	return func(yield func(RowAtChange, error) bool) {
 		if err != nil {
 			yield(RowAtChange{}, err)
 			return
 		}
 		defer s.Close()
-		for c, err := range watched(ctx, s.Watch, newRowAtChange) {
-			if !yield(c, err) {
+		ctx, stop := context.WithCancel(ctx)
+		defer stop()
+		changes, err := s.Watch(ctx) // before the Snapshot: what comes between is in both
+		if err != nil {
+			yield(RowAtChange{}, err)
+			return
+		}
+		begin := s.Snapshot()
+		if rows {
+			for r := range numbered(begin.Rows()) {
+				if !yield(RowAtChange{New: &r}, nil) {
+					return
+				}
+			}
+		}
+		for c := range changes {
+			if c.Lost == 0 && c.Version <= begin.Version() {
+				continue
+			}
+			if !yield(newRowAtChange(c), nil) {
 				return
 			}
 		}
