@@ -41,7 +41,7 @@ func printChannels(o *output, channels []node.Channel, asJSON bool) error {
 			}
 			continue
 		}
-		rows = append(rows, []string{escape(c.Channel, false), strconv.FormatUint(c.Updates, 10), strconv.FormatUint(c.Bytes, 10), c.Model})
+		rows = append(rows, []string{escapeName(c.Channel), strconv.FormatUint(c.Updates, 10), strconv.FormatUint(c.Bytes, 10), c.Model})
 	}
 	if asJSON {
 		return nil

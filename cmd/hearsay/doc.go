@@ -155,7 +155,7 @@ func readField(arg string, text bool) (f models.RowField, err error) {
 func printRow(o *output, r models.Row) error {
 	fields, err := marshal(r.Fields)
 	if err == nil {
-		err = row(o, r.Row, fields)
+		err = o.row(r.Row, json.RawMessage(fields))
 	}
 	return err
 }
@@ -164,7 +164,7 @@ func printRowAt(o *output, r models.RowAt) error { return printRow(o, r.Row) }
 
 func printFields(o *output, r models.Row) error {
 	for _, name := range slices.Sorted(maps.Keys(r.Fields)) {
-		if err := row(o, name, string(r.Fields[name])); err != nil {
+		if err := o.row(name, r.Fields[name]); err != nil {
 			return err
 		}
 	}
@@ -176,17 +176,16 @@ func lostRows(c models.RowAtChange) uint64 { return c.Lost }
 func printMembership(o *output, c models.RowAtChange) error {
 	switch {
 	case c.Old == nil:
-		return printEscaped(o, "in", c.New.Row)
+		return printRowWords(o, c.New.Row, "in")
 	case c.New == nil:
-		return printEscaped(o, "out", c.Old.Row)
+		return printRowWords(o, c.Old.Row, "out")
 	}
-	return printEscaped(o, "set", c.New.Row)
+	return printRowWords(o, c.New.Row, "set")
 }
 
 func printRowChange(o *output, c models.RowChange) error {
 	if c.New == nil {
-		_, err := fmt.Fprintf(o, "rm %s\n", escape(c.Row, false))
-		return err
+		return o.words("rm", c.Row)
 	}
 	other := *c.New
 	other.Fields = make(map[string]json.RawMessage)
@@ -202,14 +201,14 @@ func printRowChange(o *output, c models.RowChange) error {
 			}
 		}
 	}
-	return printEscaped(o, "set", other)
+	return printRowWords(o, other, "set")
 }
 
-// printEscaped writes what happened to a row as a line.
-func printEscaped(o *output, what string, r models.Row) error {
+// printRowWords writes what happened to a row as a line.
+func printRowWords(o *output, r models.Row, what ...any) error {
 	fields, err := marshal(r.Fields)
 	if err == nil {
-		_, err = fmt.Fprintf(o, "%s %s %s\n", what, escape(r.Row, false), escape(fields, false))
+		err = o.words(append(what, r.Row, json.RawMessage(fields))...)
 	}
 	return err
 }

@@ -3,7 +3,6 @@ package main
 import (
 	"cmp"
 	"context"
-	"fmt"
 
 	"github.com/hearsaynet/hearsay/replica/model/doc"
 	"github.com/hearsaynet/hearsay/replica/node/models"
@@ -106,11 +105,11 @@ is taken back by further changes when an author's key is withdrawn.`,
 func printSeqChange(o *output, c models.RowAtChange) error {
 	switch {
 	case c.Old == nil:
-		return printEscaped(o, fmt.Sprint("insert ", c.New.At), c.New.Row)
+		return printRowWords(o, c.New.Row, "insert", c.New.At)
 	case c.New == nil:
-		return printEscaped(o, fmt.Sprint("rm ", c.Old.At), c.Old.Row)
+		return printRowWords(o, c.Old.Row, "rm", c.Old.At)
 	case c.Old.At != c.New.At:
-		return printEscaped(o, fmt.Sprintf("move %d %d", c.Old.At, c.New.At), c.New.Row)
+		return printRowWords(o, c.New.Row, "move", c.Old.At, c.New.At)
 	}
-	return printEscaped(o, fmt.Sprint("set ", c.New.At), c.New.Row)
+	return printRowWords(o, c.New.Row, "set", c.New.At)
 }

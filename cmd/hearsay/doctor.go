@@ -46,21 +46,21 @@ It asks the peers of the node's last run, and those that --peer names.`,
 
 func printDiagnosis(o *output, d *node.Diagnosis) error {
 	for _, f := range d.Findings {
-		if err := o.hanging(string(f.Severity)+": ", o.line(f.What)); err != nil {
+		if err := o.hanging(string(f.Severity)+": ", escapeLine(f.What)); err != nil {
 			return err
 		}
 		if f.Why != "" {
-			if err := o.hanging("  why: ", o.line(f.Why)); err != nil {
+			if err := o.hanging("  why: ", escapeLine(f.Why)); err != nil {
 				return err
 			}
 		}
 		if f.Do != "" {
-			fmt.Fprintf(o, "  do:  %s\n", o.line(f.Do)) // in one piece, to be pasted
+			fmt.Fprintf(o, "  do:  %s\n", escapeLine(f.Do)) // in one piece, to be pasted
 		}
 		fmt.Fprintln(o)
 	}
 	if len(d.Healthy) > 0 {
-		if err := o.hanging("well: ", o.line(strings.Join(d.Healthy, ", "))); err != nil {
+		if err := o.hanging("well: ", escapeLine(strings.Join(d.Healthy, ", "))); err != nil {
 			return err
 		}
 	}

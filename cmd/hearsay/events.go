@@ -97,8 +97,9 @@ func newTailCmd(a *app) *cobra.Command {
 		Long: `Prints the events whose names match PATTERN, each as a line, and ends; with -f it goes on
 until a signal. In PATTERN * stands for any characters up to a dot, and ** for any number
 of elements between dots: a.* is a.b, a.** is a, a.b and a.b.c. Unless PATTERN is one
-name, each event comes after its name and a tab. What is printed can be taken back later, as
-when its author's key is withdrawn: tail does not say so.`,
+name, each event comes after its name and a tab. Control characters are escaped (hearsay help
+output). What is printed can be taken back later, as when its author's key is withdrawn: tail
+does not say so.`,
 		Example: `  hearsay tail door
   hearsay tail -n 10 -f 'sensors.**'
   hearsay tail --since 24h`,
@@ -169,8 +170,7 @@ func printEvent(o *output, e node.Event, named, asJSON bool) error {
 		return o.json(r)
 	}
 	if named {
-		fmt.Fprintf(o, "%s\t", o.line(e.Name))
+		return o.row(e.Name, e.Data)
 	}
-	_, err := fmt.Fprintln(o, o.line(string(e.Data)))
-	return err
+	return o.row(e.Data)
 }

@@ -74,9 +74,9 @@ func (a *app) printExplanation(o *output, x *node.Explanation) error {
 	}
 	rows = append(rows,
 		[]string{"state", string(x.State)},
-		[]string{"why", o.line(withoutPackage(x.Reason))})
+		[]string{"why", escapeLine(withoutPackage(x.Reason))})
 	if x.Channel != "" {
-		rows = append(rows, []string{"channel", o.line(x.Channel)})
+		rows = append(rows, []string{"channel", escapeName(x.Channel)})
 	}
 	if x.Time != nil {
 		rows = append(rows, []string{"dated", x.Time.UTC().Format(time.RFC3339Nano)})
@@ -85,10 +85,10 @@ func (a *app) printExplanation(o *output, x *node.Explanation) error {
 		rows = append(rows, []string{"stored", "up to seq " + strconv.FormatUint(x.Frontier.Seq, 10)})
 	}
 	if x.Word != nil {
-		rows = append(rows, []string{"word", o.line(lastWord(x.Word, time.Now()))})
+		rows = append(rows, []string{"word", escapeLine(lastWord(x.Word, time.Now()))})
 	}
 	for _, d := range x.Details {
-		rows = append(rows, []string{"", o.line(d)})
+		rows = append(rows, []string{"", escapeLine(d)})
 	}
 	if err := o.table(rows); err != nil {
 		return err

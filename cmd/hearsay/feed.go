@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"fmt"
 	"strconv"
 
 	"github.com/spf13/cobra"
@@ -91,8 +90,7 @@ withdrawn.`,
 						if i.Removed {
 							what = "rm"
 						}
-						_, err := fmt.Fprintf(o, "%s %v %d %s\n", what, i.Item.Author, i.Item.Seq, escape(string(i.Item.Bytes()), false))
-						return err
+						return o.words(what, i.Item.Author, i.Item.Seq, i.Item.Bytes())
 					})
 			},
 		},
@@ -101,5 +99,5 @@ withdrawn.`,
 }
 
 func printItem(o *output, i models.Item) error {
-	return row(o, i.Author.String(), strconv.FormatUint(i.Seq, 10), string(i.Bytes()))
+	return o.row(i.Author, i.Seq, i.Bytes())
 }

@@ -85,7 +85,7 @@ func printProved(o *output, proofs []*wire.Proof, asJSON bool) error {
 		if asJSON {
 			err = o.json(provedFork{p.Author(), p.Topic(), p.Seq()})
 		} else {
-			_, err = fmt.Fprintf(o, "%v forked at %d %s\n", p.Author(), p.Seq(), o.line(p.Topic()))
+			err = o.words(p.Author(), "forked", "at", p.Seq(), p.Topic())
 		}
 		if err != nil {
 			return err
@@ -245,7 +245,7 @@ exits 1 when anything does not hold or nothing is proved.`,
 				}
 				var all error
 				for _, p := range proofs {
-					_, err := fmt.Fprintf(o, "proved: %v has signed two updates with seq %d, topic %s\n", p.Author(), p.Seq(), o.line(p.Topic()))
+					_, err := fmt.Fprintf(o, "proved: %v has signed two updates with seq %d, topic %s\n", p.Author(), p.Seq(), escapeName(p.Topic()))
 					all = errors.Join(all, err)
 				}
 				return all

@@ -73,7 +73,7 @@ func (a *app) printFork(o *output, f *forkRecord, self keys.NodeID) error {
 	}
 	if err := o.table([][]string{
 		{"author", f.Author.String()},
-		{"topic", o.line(f.Topic)},
+		{"topic", escapeName(f.Topic)},
 		{"proved", fmt.Sprintf("it has signed two updates with seq %d; nothing of it counts from there on", f.Fork)},
 		{"shared", shared},
 	}); err != nil {
@@ -136,7 +136,7 @@ func (o *output) updateLines(updates []forkUpdate, i int) [3]string {
 		return [3]string{}
 	}
 	u := updates[i]
-	channel := o.line(u.Channel)
+	channel := escapeName(u.Channel)
 	if channel == "" {
 		channel = "no channel"
 	}

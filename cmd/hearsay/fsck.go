@@ -24,7 +24,7 @@ what "hearsay trust" has admitted, and at the other sources of admitted keys, wh
 			err := a.print(func(o *output) error {
 				return node.Fsck(cmd.Context(), a.data, func(f store.Fault) {
 					faults++
-					fmt.Fprintln(o, o.line(f.Error()))
+					fmt.Fprintln(o, escapeLine(f.Error()))
 				})
 			})
 			if err == nil {
@@ -45,6 +45,6 @@ what "hearsay trust" has admitted, and at the other sources of admitted keys, wh
 func (a *app) nameSources(ctx context.Context) {
 	sources, _ := node.Sources(ctx, a.data) // without a configuration there are none, and that was said
 	for _, s := range sources {
-		fmt.Fprintf(a.err, "admits %s\n", escape(sourceText(s, time.Now()), false))
+		fmt.Fprintf(a.err, "admits %s\n", escapeLine(sourceText(s, time.Now())))
 	}
 }

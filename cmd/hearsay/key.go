@@ -71,7 +71,7 @@ func (a *app) keyShow(ctx context.Context, name string, asJSON bool) error {
 			{"bits", strconv.Itoa(k.Bits())},
 			{"id", k.ID().String()},
 			{"fingerprint", k.ID().Fingerprint()},
-			{"comment", o.line(comment)},
+			{"comment", escapeLine(comment)},
 		})
 	})
 }

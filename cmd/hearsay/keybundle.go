@@ -103,7 +103,7 @@ func (a *app) keyBundle(ctx context.Context, f *bundleFlags, args []string) erro
 	if err := writeBundle(ctx, admin, b, f.out); err != nil {
 		return err
 	}
-	fmt.Fprintf(a.err, "%d keys in %s, to be admitted until %s, signed by %v\n", len(members), escape(f.out, false), b.Expires.Format(time.RFC3339), admin.Public().ID())
+	fmt.Fprintf(a.err, "%d keys in %s, to be admitted until %s, signed by %v\n", len(members), escapeLine(f.out), b.Expires.Format(time.RFC3339), admin.Public().ID())
 	if b.Version == 1 {
 		a.hint("hearsay trust --bundle %s --signer %v admits them, with %[1]s%[3]s beside it", shellQuote(f.out), admin.Public().ID(), bundleSuffix)
 	}
@@ -141,7 +141,7 @@ func (a *app) bundleMembers(ctx context.Context, args []string) (members []bundl
 			a.warn("the comment of %v is an id: it is no principal", m.Key.ID())
 		case !bundle.IsPrincipal(m.Comment):
 		case named[m.Comment] > 1:
-			a.warn("the comment of %v, %s, is that of %d keys: it is no principal", m.Key.ID(), escape(m.Comment, false), named[m.Comment])
+			a.warn("the comment of %v, %s, is that of %d keys: it is no principal", m.Key.ID(), escapeLine(m.Comment), named[m.Comment])
 		default:
 			m.Names = []string{m.Comment}
 		}

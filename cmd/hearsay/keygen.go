@@ -82,7 +82,7 @@ func (a *app) keygen(cmd *cobra.Command, f *keygenFlags) error {
 		return err
 	}
 	if !f.quiet {
-		fmt.Fprintf(a.err, "wrote %s and %[1]s.pub\n", escape(f.file, false))
+		fmt.Fprintf(a.err, "wrote %s and %[1]s.pub\n", escapeLine(f.file))
 	}
 	return a.print(func(o *output) error {
 		_, err := fmt.Fprintln(o, k.Public().ID())
@@ -135,7 +135,7 @@ func (a *app) keygenFleet(ctx context.Context, f *keygenFlags, passphrase []byte
 		return err
 	}
 	if !f.quiet {
-		fmt.Fprintf(a.err, "%s keys in %s, listed in %s\n", humanize.Comma(int64(f.count)), escape(f.out, false), escape(manifest, false))
+		fmt.Fprintf(a.err, "%s keys in %s, listed in %s\n", humanize.Comma(int64(f.count)), escapeLine(f.out), escapeLine(manifest))
 	}
 	return a.print(func(o *output) error {
 		_, err := fmt.Fprintln(o, made)

@@ -158,12 +158,12 @@ func (a *app) oldList(f *publishFlags, signer keys.NodeID) (*roster.List, error)
 	served, err := readList(filepath.Join(a.data, listFile), signer)
 	switch {
 	case err != nil && kept.Version > 0:
-		a.warn("%s; going by %s", err, escape(f.copy, false))
+		a.warn("%s; going by %s", err, escapeLine(f.copy))
 		return kept, nil
 	case err != nil:
 		return nil, err
 	case served.Version < kept.Version:
-		a.warn("%s has list %d, and list %d was signed last: going by %s", filepath.Join(a.data, listFile), served.Version, kept.Version, escape(f.copy, false))
+		a.warn("%s has list %d, and list %d was signed last: going by %s", filepath.Join(a.data, listFile), served.Version, kept.Version, escapeLine(f.copy))
 		return kept, nil
 	}
 	return served, nil

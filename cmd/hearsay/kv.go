@@ -115,8 +115,9 @@ func newGetCmd(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "get KEY",
 		Short: "Print a key's value",
-		Long: `Prints the bytes of KEY's value and a newline, or without the newline for --raw. For a
-key that is not there it prints nothing and exits 1.`,
+		Long: `Prints the bytes of KEY's value and a newline, or without the newline for --raw. A terminal is
+given control characters escaped, unless --raw. For a key that is not there it prints nothing and
+exits 1.`,
 		Args:              takes(1, 1),
 		Annotations:       map[string]string{annotationFreeArgs: ""},
 		ValidArgsFunction: completeNothing,
@@ -126,27 +127,24 @@ key that is not there it prints nothing and exits 1.`,
 				if err != nil {
 					return err
 				}
-				return a.print(func(o *output) error { return printValue(o, v, raw, asJSON) })
+				return a.print(func(o *output) error {
+					if asJSON {
+						return o.json(newRecord(v))
+					}
+					return o.value(v.Value, raw)
+				})
 			})
 		},
 	}
-	cmd.Flags().BoolVar(&raw, "raw", false, "print the bytes as they are, without a newline after them")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print one JSON object, as dump does")
-	cmd.MarkFlagsMutuallyExclusive("raw", "json")
+	rawFlag(cmd, &raw)
 	return cmd
 }
 
-func printValue(o *output, v node.Value, raw, asJSON bool) error {
-	var err error
-	switch {
-	case asJSON:
-		return o.json(newRecord(v))
-	case raw:
-		_, err = o.Write(v.Value)
-	default:
-		_, err = fmt.Fprintln(o, o.text(string(v.Value)))
-	}
-	return err
+// rawFlag is for commands that print one value, or JSON.
+func rawFlag(cmd *cobra.Command, raw *bool) {
+	cmd.Flags().BoolVar(raw, "raw", false, "print the bytes as they are, without a newline after them")
+	cmd.MarkFlagsMutuallyExclusive("raw", "json")
 }
 
 func newKeysCmd(a *app) *cobra.Command {
@@ -154,8 +152,9 @@ func newKeysCmd(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "keys",
 		Short: "List the keys",
-		Long:  "Prints the keys that have a value, one a line, bytewise in order; with --json as strings.",
-		Args:  takes(0, 0),
+		Long: `Prints the keys that have a value, bytewise in order, one a line, as ls -b writes names (hearsay
+help output); with --json as strings.`,
+		Args: takes(0, 0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return a.attach(cmd.Context(), func(api node.API) error {
 				return a.print(func(o *output) error {
@@ -163,7 +162,7 @@ func newKeysCmd(a *app) *cobra.Command {
 						if err == nil && asJSON {
 							err = o.json(v.Key)
 						} else if err == nil {
-							_, err = fmt.Fprintln(o, o.line(v.Key))
+							err = o.row(v.Key)
 						}
 						if err != nil {
 							return err
@@ -221,11 +220,11 @@ func (a *app) printChange(o *output, c node.Change, asJSON bool) error {
 	case c.Lost > 0:
 		a.warn("%d changes were not seen: they came faster than they could be printed", c.Lost)
 	case c.Expired:
-		_, err = fmt.Fprintf(o, "expired %s %s\n", escape(c.Key, false), escape(string(c.Old.Value), false))
+		err = o.words("expired", c.Key, c.Old.Value)
 	case c.New == nil:
-		_, err = fmt.Fprintf(o, "del %s\n", escape(c.Key, false))
+		err = o.words("del", c.Key)
 	default:
-		_, err = fmt.Fprintf(o, "set %s %s\n", escape(c.Key, false), escape(string(c.New.Value), false))
+		err = o.words("set", c.Key, c.New.Value)
 	}
 	if err != nil {
 		return err

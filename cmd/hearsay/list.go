@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"fmt"
 	"slices"
 	"strconv"
 
@@ -22,14 +21,14 @@ place at once is all kept.`)
 			do: func(ctx context.Context, c call, args []string) error {
 				if len(args) == 0 {
 					return show(ctx, c, models.ListShow, models.None{}, func(o *output, e models.Element) error {
-						return row(o, string(e.Bytes()))
+						return o.row(e.Bytes())
 					})
 				}
 				at, err := index(args[0])
 				if err != nil {
 					return err
 				}
-				return show(ctx, c, models.ListGet, at, func(o *output, e models.Element) error { return data(o, e.Data) })
+				return show(ctx, c, models.ListGet, at, func(o *output, e models.Element) error { return o.value(e.Bytes(), false) })
 			},
 		},
 		verb{
@@ -119,19 +118,15 @@ func (c call) insert(ctx context.Context, at int, args []string) error {
 }
 
 func printListChange(o *output, c models.ListChange) error {
-	value := func(e *models.Element) string { return escape(string(e.Bytes()), false) }
-	var err error
 	switch {
 	case c.Old == nil:
-		_, err = fmt.Fprintf(o, "insert %d %s\n", c.New.At, value(c.New))
+		return o.words("insert", c.New.At, c.New.Bytes())
 	case c.New == nil:
-		_, err = fmt.Fprintf(o, "rm %d %s\n", c.Old.At, value(c.Old))
+		return o.words("rm", c.Old.At, c.Old.Bytes())
 	case c.Old.At != c.New.At:
-		_, err = fmt.Fprintf(o, "move %d %d %s\n", c.Old.At, c.New.At, value(c.New))
-	default:
-		_, err = fmt.Fprintf(o, "set %d %s\n", c.New.At, value(c.New))
+		return o.words("move", c.Old.At, c.New.At, c.New.Bytes())
 	}
-	return err
+	return o.words("set", c.New.At, c.New.Bytes())
 }
 
 // changes returns what args say, of which one may be - for standard input.

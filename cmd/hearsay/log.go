@@ -36,7 +36,7 @@ func (h *handler) Enabled(_ context.Context, l slog.Level) bool { return l >= h.
 
 func (h *handler) Handle(_ context.Context, r slog.Record) error {
 	var b bytes.Buffer
-	fmt.Fprintf(&b, "hearsay: %s: %s", levelName(r.Level), escape(r.Message, true))
+	fmt.Fprintf(&b, "hearsay: %s: %s", levelName(r.Level), escapeText(r.Message))
 	b.WriteString(h.attrs)
 	r.Attrs(func(at slog.Attr) bool {
 		appendAttr(&b, h.group, at)
@@ -84,7 +84,7 @@ func appendAttr(b *bytes.Buffer, group string, at slog.Attr) {
 	if at.Key == "" || v.Any() == nil || v.String() == "" {
 		return
 	}
-	text := escape(v.String(), false)
+	text := escapeLine(v.String())
 	if strings.ContainsAny(text, " =\"") {
 		text = `"` + strings.ReplaceAll(text, `"`, `\"`) + `"`
 	}

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"fmt"
 
 	"github.com/spf13/cobra"
 
@@ -19,7 +18,7 @@ says itself which model it means, as hearsay list --channel todo does.`)
 			long: "Prints the listed channels, bytewise in order, one a line: channel and kind with a tab between them.",
 			do: func(ctx context.Context, c call, _ []string) error {
 				return show(ctx, c, models.ManifestShow, models.None{}, func(o *output, l models.Listed) error {
-					return row(o, l.Channel, l.Kind)
+					return o.row(l.Channel, l.Kind)
 				})
 			},
 		},
@@ -47,11 +46,9 @@ or "rm NAME". What it told is taken back by further changes when an author's key
 				return watch(ctx, c, models.ManifestWatch, arg(args, 0), func(l models.ListedChange) uint64 { return l.Lost },
 					func(o *output, l models.ListedChange) error {
 						if l.New == nil {
-							_, err := fmt.Fprintf(o, "rm %s\n", escape(l.Channel, false))
-							return err
+							return o.words("rm", l.Channel)
 						}
-						_, err := fmt.Fprintf(o, "add %s %s\n", escape(l.Channel, false), escape(l.New.Kind, false))
-						return err
+						return o.words("add", l.Channel, l.New.Kind)
 					})
 			},
 		},

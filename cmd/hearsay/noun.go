@@ -2,8 +2,6 @@ package main
 
 import (
 	"context"
-	"fmt"
-	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -139,20 +137,4 @@ func watch[Q, A any](ctx context.Context, c call, op models.Operation[Q, A], q Q
 		}
 	}
 	return nil
-}
-
-// row writes cells as one line, with tabs between them. Control characters are escaped, so
-// that nothing that an author wrote looks like another line or cell.
-func row(o *output, cells ...string) error {
-	for i, cell := range cells {
-		cells[i] = escape(cell, false)
-	}
-	_, err := fmt.Fprintln(o, strings.Join(cells, "\t"))
-	return err
-}
-
-// data writes bytes as one line.
-func data(o *output, d models.Data) error {
-	_, err := fmt.Fprintln(o, o.line(string(d.Bytes())))
-	return err
 }

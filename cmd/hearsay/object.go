@@ -39,7 +39,7 @@ nothing does, it exits 1.`,
 			long: "Prints all values at PATH and below, one a line: path and JSON with a tab between them.",
 			do: func(ctx context.Context, c call, args []string) error {
 				return show(ctx, c, models.ObjectShow, pointer(arg(args, 0)), func(o *output, m models.Member) error {
-					return row(o, m.Path, string(m.Value))
+					return o.row(m.Path, m.Value)
 				})
 			},
 		},
@@ -48,7 +48,7 @@ nothing does, it exits 1.`,
 			long: "Prints the names in the object at PATH, bytewise in order, one a line, control characters escaped.",
 			do: func(ctx context.Context, c call, args []string) error {
 				return show(ctx, c, models.ObjectKeys, pointer(arg(args, 0)), func(o *output, name string) error {
-					return row(o, name)
+					return o.row(name)
 				})
 			},
 		},
@@ -136,22 +136,18 @@ func checkJSON(b []byte) error {
 func printJSONValue(o *output, value json.RawMessage, raw bool) error {
 	var text string
 	if raw && value[0] == '"' && json.Unmarshal(value, &text) == nil {
-		_, err := o.WriteString(o.text(text))
-		return err
+		return o.value([]byte(text), true)
 	}
-	_, err := fmt.Fprintln(o, o.line(string(value)))
-	return err
+	return o.row(value)
 }
 
 func printMemberChange(o *output, m models.MemberChange) error {
 	if m.New == nil {
-		_, err := fmt.Fprintf(o, "rm %s\n", escape(m.Path, false))
-		return err
+		return o.words("rm", m.Path)
 	}
 	value := m.New.Value
 	if value == nil {
 		value = json.RawMessage("{}")
 	}
-	_, err := fmt.Fprintf(o, "set %s %s\n", escape(m.Path, false), escape(string(value), false))
-	return err
+	return o.words("set", m.Path, value)
 }

@@ -5,14 +5,12 @@ import (
 	"encoding/json"
 	"fmt"
 	"strings"
-	"unicode"
 	"unicode/utf8"
 
 	"golang.org/x/term"
 )
 
-// output is standard output as commands write it. On a terminal, nothing that came
-// from elsewhere can move the cursor or reorder the line.
+// output is standard output as commands write it.
 type output struct {
 	*bufio.Writer
 	terminal bool
@@ -40,20 +38,12 @@ func (a *app) print(f func(*output) error) error {
 	return o.Flush()
 }
 
-// text returns s as it may be written in running text: line ends stay.
+// text returns s as it is for a pipe, and as a terminal may be given it.
 func (o *output) text(s string) string {
 	if !o.terminal {
 		return s
 	}
-	return escape(s, true)
-}
-
-// line returns s as it may be written on one line.
-func (o *output) line(s string) string {
-	if !o.terminal {
-		return s
-	}
-	return escape(s, false)
+	return escapeText(s)
 }
 
 // json writes v as one line of JSON.
@@ -62,10 +52,7 @@ func (o *output) json(v any) error {
 	if err != nil {
 		return err
 	}
-	if o.terminal {
-		text = escapeJSON(text)
-	}
-	_, err = o.WriteString(text + "\n")
+	_, err = o.WriteString(escapeJSON(text) + "\n")
 	return err
 }
 
@@ -83,53 +70,7 @@ func (a *app) printJSON(v any) error {
 	return a.print(func(o *output) error { return o.json(v) })
 }
 
-// escape makes control characters, characters that change the direction or the form
-// of text, and bytes that are no UTF-8 visible.
-func escape(s string, keepLines bool) string {
-	if !strings.ContainsFunc(s, isUnsafe) && utf8.ValidString(s) {
-		return s
-	}
-	var b strings.Builder
-	for len(s) > 0 {
-		r, n := utf8.DecodeRuneInString(s)
-		switch {
-		case r == utf8.RuneError && n == 1:
-			fmt.Fprintf(&b, `\x%02x`, s[0])
-		case keepLines && (r == '\n' || r == '\t'), !isUnsafe(r):
-			b.WriteString(s[:n])
-		case r == '\n':
-			b.WriteString(`\n`)
-		case r == '\t':
-			b.WriteString(`\t`)
-		case r < 0x100:
-			fmt.Fprintf(&b, `\x%02x`, r)
-		default:
-			fmt.Fprintf(&b, `\u{%x}`, r)
-		}
-		s = s[n:]
-	}
-	return b.String()
-}
-
-func isUnsafe(r rune) bool {
-	return unicode.IsControl(r) || unicode.In(r, unicode.Bidi_Control, unicode.Zl, unicode.Zp)
-}
-
-// escapeJSON writes what escape would change as JSON escapes: the value stays.
-func escapeJSON(s string) string {
-	var b strings.Builder
-	for _, r := range s {
-		switch {
-		case r == '\n' || !isUnsafe(r):
-			b.WriteRune(r)
-		default: // none of them is beyond U+FFFF
-			fmt.Fprintf(&b, `\u%04x`, r)
-		}
-	}
-	return b.String()
-}
-
-// table writes rows in columns. A row may be short, and its last cell of any length: it
+// table writes rows in columns, of cells that are escaped. A row may be short, and its last cell of any length: it
 // goes on below itself where the terminal ends.
 func (o *output) table(rows [][]string) error { return o.notedTable(rows, nil) }
 

@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"bytes"
+	"encoding/json"
 	"errors"
 	"log/slog"
 	"strings"
@@ -17,24 +18,46 @@ import (
 )
 
 func TestEscape(t *testing.T) {
-	for _, tt := range []struct{ in, line, text string }{
-		{"", "", ""},
-		{"plain ä 😀 👩‍💻 \\n", "plain ä 😀 👩‍💻 \\n", "plain ä 😀 👩‍💻 \\n"},
-		{"a\tb\nc", `a\tb\nc`, "a\tb\nc"},
-		{"\x1b[2J\r\x00\x7f", `\x1b[2J\x0d\x00\x7f`, `\x1b[2J\x0d\x00\x7f`},
-		{"\u009b2J\u202eevil\u2066\u2028", `\x9b2J\u{202e}evil\u{2066}\u{2028}`, `\x9b2J\u{202e}evil\u{2066}\u{2028}`},
-		{"\xff\xc3\ufffd", "\\xff\\xc3\ufffd", "\\xff\\xc3\ufffd"},
+	for _, tt := range []struct{ in, line, name, text string }{
+		{"", "", "", ""},
+		{"plain-ä😀👩‍💻", "plain-ä😀👩‍💻", "plain-ä😀👩‍💻", "plain-ä😀👩‍💻"},
+		{`C:\new "folder"`, `C:\new "folder"`, `C:\\new\ "folder"`, `C:\new "folder"`},
+		{"a\tb\nc", `a\tb\nc`, `a\tb\nc`, "a\tb\nc"},
+		{"\x1b[2J\r\x00\x7f", `\x1b[2J\r\x00\x7f`, `\x1b[2J\r\x00\x7f`, `\x1b[2J\r\x00\x7f`},
+		{"\u009b2J\u202eevil\u2066\u2028", `\u009b2J\u202eevil\u2066\u2028`, `\u009b2J\u202eevil\u2066\u2028`, `\u009b2J\u202eevil\u2066\u2028`},
+		{"\xff\xc3\ufffd", "\\xff\\xc3\ufffd", "\\xff\\xc3\ufffd", "\\xff\\xc3\ufffd"},
 	} {
-		if got := escape(tt.in, false); got != tt.line {
+		if got := escapeLine(tt.in); got != tt.line {
 			t.Errorf("%q on a line is %q, want %q", tt.in, got, tt.line)
 		}
-		if got := escape(tt.in, true); got != tt.text {
+		if got := escapeName(tt.in); got != tt.name {
+			t.Errorf("%q as a name is %q, want %q", tt.in, got, tt.name)
+		}
+		if got := escapeText(tt.in); got != tt.text {
 			t.Errorf("%q in a text is %q, want %q", tt.in, got, tt.text)
 		}
 	}
-	o := output{terminal: false}
-	if in := "\x1b\xff\n"; o.line(in) != in || o.text(in) != in {
-		t.Error("what is no terminal gets other bytes")
+}
+
+func TestCells(t *testing.T) {
+	const in = "x y\\\n\x1b"
+	for _, tt := range []struct {
+		terminal bool
+		write    func(o *output) error
+		want     string
+	}{
+		{false, func(o *output) error { return o.row("set", in, 7, []byte(in)) }, "set\tx\\ y\\\\\\n\\x1b\t7\tx y\\\\n\\x1b\n"},
+		{true, func(o *output) error { return o.words(in, json.RawMessage("\"\u009b \\n\"")) }, "x\\ y\\\\\\n\\x1b \"\\u009b \\n\"\n"},
+		{false, func(o *output) error { return o.json(in + "\u202e") }, `"x y\\\n\u001b\u202e"` + "\n"},
+		{false, func(o *output) error { return o.value([]byte(in), false) }, in + "\n"},
+		{true, func(o *output) error { return o.value([]byte(in), false) }, "x y\\\n\\x1b\n"},
+		{true, func(o *output) error { return o.value([]byte(in), true) }, in},
+	} {
+		var b bytes.Buffer
+		o := &output{Writer: bufio.NewWriter(&b), terminal: tt.terminal}
+		if err := firstOf(func() error { return tt.write(o) }, o.Flush); err != nil || b.String() != tt.want {
+			t.Errorf("got %q, %v, want %q", b.String(), err, tt.want)
+		}
 	}
 }
 
@@ -170,7 +193,7 @@ func TestDistance(t *testing.T) {
 func TestHelp(t *testing.T) {
 	root := newRootCmd(&app{})
 	for _, cmd := range allCommands(root) {
-		if cmd.Short == "" || strings.HasSuffix(cmd.Short, ".") || cmd.GroupID == "" && cmd.Parent() == root && cmd.Name() != "help" && cmd.Name() != "completion" {
+		if cmd.Short == "" || strings.HasSuffix(cmd.Short, ".") || cmd.GroupID == "" && cmd.Parent() == root && cmd.Runnable() && cmd.Name() != "help" && cmd.Name() != "completion" {
 			t.Errorf("%s: %q in group %q", cmd.CommandPath(), cmd.Short, cmd.GroupID)
 		}
 		for line := range strings.Lines(cmd.Long) {

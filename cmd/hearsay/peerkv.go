@@ -13,7 +13,7 @@ import (
 
 func newPeerkvCmd(a *app) *cobra.Command {
 	n := newNoun(a, "peerkv", "Keys that only their author writes", `Every node has keys and values of its own, which only it can write and all can read.`)
-	until := expiryFlags{}
+	until, raw := expiryFlags{}, false
 	n.verbs(
 		verb{
 			use: "set KEY VALUE|-", short: "Set a key of this node", least: 2, most: 2, writes: true,
@@ -41,9 +41,11 @@ func newPeerkvCmd(a *app) *cobra.Command {
 		},
 		verb{
 			use: "get KEY", short: "Print the value of a key of this node", least: 1, most: 1,
-			long: "Prints the value of KEY of this node. For others' keys there is hearsay remote.",
+			long: `Prints the bytes of KEY's value on this node and a newline, or without the newline for --raw.
+For others' keys there is hearsay remote.`,
+			flags: func(cmd *cobra.Command) { rawFlag(cmd, &raw) },
 			do: func(ctx context.Context, c call, args []string) error {
-				return show(ctx, c, models.PeerGet, models.PeerKey{Key: args[0]}, printPeerValue)
+				return show(ctx, c, models.PeerGet, models.PeerKey{Key: args[0]}, printPeerValue(raw))
 			},
 		},
 		verb{
@@ -59,7 +61,7 @@ tabs between them, control characters escaped.`,
 					}
 				}
 				return show(ctx, c, models.PeerShow, q, func(o *output, e models.PeerEntry) error {
-					return row(o, e.Author.String(), e.Key, string(e.Bytes()))
+					return o.row(e.Author, e.Key, e.Bytes())
 				})
 			},
 		},
@@ -89,12 +91,13 @@ ids, KEY a pattern for keys; '**' is all.`,
 }
 
 func newRemoteCmd(a *app) *cobra.Command {
-	c := call{noun: &noun{app: a, channel: new("")}}
+	c, raw := call{noun: &noun{app: a, channel: new("")}}, false
 	cmd := &cobra.Command{
 		Use:   "remote AUTHOR KEY",
 		Short: "Print the value of another node's key",
-		Long: `Prints the value of KEY that AUTHOR has set with hearsay peerkv set. AUTHOR is an id, a
-fingerprint, or the end of an id as hearsay status shows it.`,
+		Long: `Prints the bytes of the value of KEY that AUTHOR has set with hearsay peerkv set, and a newline,
+or without the newline for --raw. AUTHOR is an id, a fingerprint, or the end of an id as hearsay
+status shows it.`,
 		Args:              takes(2, 2),
 		ValidArgsFunction: completeNothing,
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -104,27 +107,26 @@ fingerprint, or the end of an id as hearsay status shows it.`,
 					return err
 				}
 				c.api = api
-				return show(cmd.Context(), c, models.PeerGet, models.PeerKey{Author: id, Key: args[1]}, printPeerValue)
+				return show(cmd.Context(), c, models.PeerGet, models.PeerKey{Author: id, Key: args[1]}, printPeerValue(raw))
 			})
 		},
 	}
 	cmd.Flags().BoolVar(&c.json, "json", false, "print one JSON object")
+	rawFlag(cmd, &raw)
 	cmd.Flags().StringVar(c.channel, "channel", "", "of the model on channel `NAME` (default peerkv)")
 	return cmd
 }
 
-func printPeerValue(o *output, e models.PeerEntry) error { return data(o, e.Data) }
+func printPeerValue(raw bool) func(*output, models.PeerEntry) error {
+	return func(o *output, e models.PeerEntry) error { return o.value(e.Bytes(), raw) }
+}
 
 func printPeerChange(o *output, c models.PeerChange) error {
-	line := func(e *models.PeerEntry) string { return escape(string(e.Bytes()), false) }
-	var err error
 	switch {
 	case c.Expired:
-		_, err = fmt.Fprintf(o, "expired %v %s %s\n", c.Author, escape(c.Key, false), line(c.Old))
+		return o.words("expired", c.Author, c.Key, c.Old.Bytes())
 	case c.New == nil:
-		_, err = fmt.Fprintf(o, "del %v %s\n", c.Author, escape(c.Key, false))
-	default:
-		_, err = fmt.Fprintf(o, "set %v %s %s\n", c.Author, escape(c.Key, false), line(c.New))
+		return o.words("del", c.Author, c.Key)
 	}
-	return err
+	return o.words("set", c.Author, c.Key, c.New.Bytes())
 }

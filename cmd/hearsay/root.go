@@ -17,6 +17,7 @@ const (
 	groupModels = "models"
 	groupKeys   = "keys"
 	groupProof  = "proof"
+	groupTry    = "try"
 )
 
 func newRootCmd(a *app) *cobra.Command {
@@ -47,9 +48,10 @@ trust: every update is signed by its author and verified before it is applied.
 		&cobra.Group{ID: groupModels, Title: "Other data models:"},
 		&cobra.Group{ID: groupKeys, Title: "Keys and trust:"},
 		&cobra.Group{ID: groupProof, Title: "Proof and repair:"},
+		&cobra.Group{ID: groupTry, Title: "Trying and attacking:"},
 	)
 	a.addGlobalFlags(root.PersistentFlags())
-	inGroup(root, groupNode, newUpCmd(a), newRelayCmd(a), newStatusCmd(a), newDoctorCmd(a))
+	inGroup(root, groupNode, newUpCmd(a), newRelayCmd(a), newStatusCmd(a), newDoctorCmd(a), newBridgeCmd(a))
 	inGroup(root, groupData,
 		newSetCmd(a), newGetCmd(a), newDelCmd(a), newKeysCmd(a), newWatchCmd(a),
 		newLoadCmd(a), newDumpCmd(a), newPubCmd(a), newTailCmd(a))
@@ -57,9 +59,10 @@ trust: every update is signed by its author and verified before it is applied.
 		newListCmd(a), newTextCmd(a), newDocCmd(a), newObjectCmd(a), newFeedCmd(a), newValueCmd(a),
 		newPeerkvCmd(a), newRemoteCmd(a), newManifestCmd(a), newChannelsCmd(a))
 	inGroup(root, groupKeys, newKeygenCmd(a), newKeyCmd(a), newKeyserverCmd(a), newTrustCmd(a), newUntrustCmd(a))
-	inGroup(root, groupNode, newDemoCmd(a), newBenchCmd(a), newMalloryCmd(a), newFuzzCmd(a), newBridgeCmd(a))
 	inGroup(root, groupProof,
 		newHistoryCmd(a), newExportCmd(a), newImportCmd(a), newVerifyCmd(a), newExtractCmd(a), newExplainCmd(a), newForkCmd(a), newFsckCmd(a))
+	inGroup(root, groupTry, newDemoCmd(a), newMalloryCmd(a), newFuzzCmd(a), newBenchCmd(a))
+	root.AddCommand(newOutputTopic())
 	finish(root)
 	return root
 }

@@ -69,7 +69,7 @@ func printStatus(o *output, s *node.Status, now time.Time) error {
 	rows = append(rows, []string{"updates", counts(s)})
 	rows = append(rows, keyRows(o, s.Keys, now)...)
 	if s.Write != "" {
-		rows = append(rows, []string{"writing", "no: " + o.line(brief(s.Write))})
+		rows = append(rows, []string{"writing", "no: " + escapeLine(brief(s.Write))})
 	}
 	if err := o.table(rows); err != nil {
 		return err
@@ -84,9 +84,9 @@ func printStatus(o *output, s *node.Status, now time.Time) error {
 func topicRows(o *output, t node.TopicStatus, now time.Time) [][]string {
 	state := "synced"
 	if !t.Current {
-		state = "not synced: " + o.line(brief(t.NotCurrent))
+		state = "not synced: " + escapeLine(brief(t.NotCurrent))
 	}
-	rows := [][]string{{"topic", o.line(t.Topic) + "  " + state}}
+	rows := [][]string{{"topic", escapeName(t.Topic) + "  " + state}}
 	if r := t.Rebuild; r != nil {
 		what := "waits for its turn"
 		if r.Running {
@@ -109,9 +109,9 @@ func keyRows(o *output, sources []node.KeySource, now time.Time) (rows [][]strin
 		label = ""
 	}
 	for _, s := range sources {
-		add(o.line(sourceText(s, now)))
+		add(escapeLine(sourceText(s, now)))
 		for _, p := range s.Problems {
-			add("  " + o.line(brief(p)))
+			add("  " + escapeLine(brief(p)))
 		}
 	}
 	return rows
@@ -169,12 +169,12 @@ func printPeers(o *output, peers []node.Peer) error {
 		state := string(p.State)
 		var why []string
 		if p.Reason != "" {
-			why = append(why, o.line(brief(p.Reason)))
+			why = append(why, escapeLine(brief(p.Reason)))
 		}
 		for _, l := range p.Sessions {
 			if l.State != replica.LinkOK {
 				state = string(p.State) + ", " + string(l.State)
-				why = append(why, o.line(l.Topic+": "+string(l.State)+": "+brief(l.Reason)))
+				why = append(why, escapeLine(l.Topic+": "+string(l.State)+": "+brief(l.Reason)))
 			}
 		}
 		if len(p.Sessions) > 0 { // one session has all topics
@@ -185,7 +185,7 @@ func printPeers(o *output, peers []node.Peer) error {
 				state += ", receives only"
 			}
 		}
-		rows = append(rows, []string{id, o.line(address), state, humanize.Bytes(p.BytesIn), humanize.Bytes(p.BytesOut),
+		rows = append(rows, []string{id, escapeLine(address), state, humanize.Bytes(p.BytesIn), humanize.Bytes(p.BytesOut),
 			humanize.Comma(int64(p.UpdatesIn)) + " in, " + humanize.Comma(int64(p.UpdatesOut)) + " out"})
 		notes = append(notes, why)
 	}
@@ -202,9 +202,9 @@ func printAuthors(o *output, s *node.Status, now time.Time) error {
 	for _, au := range s.Authors {
 		var why []string
 		if au.State != replica.StateOK { // else: how many updates there are, which a column says
-			why = []string{o.line(brief(au.Reason))}
+			why = []string{escapeLine(brief(au.Reason))}
 		}
-		rows = append(rows, []string{shortID(au.ID, s.ID), o.line(au.Topic), strconv.FormatUint(au.Seq, 10), string(au.State), word(au, now)})
+		rows = append(rows, []string{shortID(au.ID, s.ID), escapeName(au.Topic), strconv.FormatUint(au.Seq, 10), string(au.State), word(au, now)})
 		notes = append(notes, why)
 	}
 	fmt.Fprintln(o)

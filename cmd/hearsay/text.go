@@ -96,8 +96,7 @@ written: hearsay text edit keeps that.`,
 them, control characters escaped.`,
 			do: func(ctx context.Context, c call, _ []string) error {
 				return show(ctx, c, models.TextWho, models.None{}, func(o *output, s models.TextSpan) error {
-					_, err := fmt.Fprintf(o, "%v\t%s\n", s.Author, escape(s.Text, false))
-					return err
+					return o.row(s.Author, []byte(s.Text))
 				})
 			},
 		},
@@ -115,15 +114,12 @@ back by further changes when an author's key is withdrawn.`,
 }
 
 func printTextChange(o *output, t models.TextChange) error {
-	deleted, inserted := escape(t.Deleted, false), escape(t.Inserted, false)
-	var err error
 	switch {
 	case t.Deleted == "":
-		_, err = fmt.Fprintf(o, "insert %d %s\n", t.At, inserted)
+		return o.words("insert", t.At, []byte(t.Inserted))
 	case t.Inserted == "":
-		_, err = fmt.Fprintf(o, "rm %d %s\n", t.At, deleted)
-	default:
-		_, err = fmt.Fprintf(o, "replace %d %s\t%s\n", t.At, deleted, inserted)
+		return o.words("rm", t.At, []byte(t.Deleted))
 	}
+	_, err := fmt.Fprintf(o, "replace %d %s\t%s\n", t.At, escapeLine(t.Deleted), escapeLine(t.Inserted))
 	return err
 }

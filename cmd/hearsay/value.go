@@ -10,12 +10,17 @@ import (
 
 func newValueCmd(a *app) *cobra.Command {
 	n := newNoun(a, "value", "One value that many nodes write", `Reads and writes one value: the last writer wins. The last ones are kept beside it.`)
+	raw := false
 	n.verbs(
 		verb{
 			use: "get", short: "Print the value",
-			long: "Prints the value and a newline. If nobody has set it, it prints nothing and exits 1.",
+			long: `Prints the bytes of the value and a newline, or without the newline for --raw. If nobody has
+set it, it prints nothing and exits 1.`,
+			flags: func(cmd *cobra.Command) { rawFlag(cmd, &raw) },
 			do: func(ctx context.Context, c call, _ []string) error {
-				return show(ctx, c, models.ValueGet, models.None{}, printVersion)
+				return show(ctx, c, models.ValueGet, models.None{}, func(o *output, v models.Version) error {
+					return o.value(v.Bytes(), raw)
+				})
 			},
 		},
 		verb{
@@ -36,7 +41,7 @@ func newValueCmd(a *app) *cobra.Command {
 one that counts comes last. Control characters are escaped.`,
 			do: func(ctx context.Context, c call, _ []string) error {
 				return show(ctx, c, models.ValueHistory, models.None{}, func(o *output, v models.Version) error {
-					return row(o, v.Time, string(v.Bytes()))
+					return o.row(v.Time, v.Bytes())
 				})
 			},
 		},
@@ -52,12 +57,10 @@ the value that counts instead is printed.`,
 							c.warn("no value counts any more")
 							return nil
 						}
-						return printVersion(o, *v.New)
+						return o.row(v.New.Bytes())
 					})
 			},
 		},
 	)
 	return n.cmd
 }
-
-func printVersion(o *output, v models.Version) error { return data(o, v.Data) }

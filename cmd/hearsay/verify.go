@@ -52,7 +52,7 @@ func (a *app) verify(name string, asJSON bool) error {
 			if asJSON {
 				err = o.json(r)
 			} else {
-				_, err = fmt.Fprintf(o, "%v %d..%d %s\n", r.Author, r.First, r.Last, o.line(r.Topic))
+				err = o.words(r.Author, fmt.Sprintf("%d..%d", r.First, r.Last), r.Topic)
 			}
 			if err != nil {
 				return err
