@@ -76,7 +76,10 @@ func futureFlood(t *testing.T, x *wiretest.Author) {
 	link := dial(t, p)
 	link.key(x)
 	link.run(dated(x, times...)...)
-	p.wait(t, "the last one parked", func(n2 replica.Notice) bool { return n2.Kind == replica.Parked && n2.Ref.Seq == n })
+	synctest.Wait()
+	if e, err := p.Explain(t.Context(), x.ID(), n); err != nil || e.State != replica.StateParked {
+		t.Fatalf("the last one is %v, %v; want parked", e.State, err)
+	}
 	if got := p.journal.of(x.ID()); len(got) != 0 {
 		t.Fatalf("%d were folded before their time", len(got))
 	}

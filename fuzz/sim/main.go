@@ -40,7 +40,7 @@ type settings struct {
 
 func main() {
 	var s settings
-	flag.DurationVar(&s.length, "for", 0, "go on for so long; 0: until -n seeds have been played")
+	flag.DurationVar(&s.length, "for", 0, "go on for so long, one seed at least; 0: until -n seeds have been played")
 	flag.Uint64Var(&s.seed, "seed", 1, "the first seed")
 	flag.Uint64Var(&s.n, "n", 0, "play so many seeds; 0: until -for is over, or 200 without it")
 	flag.IntVar(&s.workers, "workers", 2, "seeds at the same time")
@@ -127,7 +127,7 @@ func run(t *testing.T, s settings) int {
 		workers.Go(func() {
 			for exit.Load() == 0 && stopped.Err() == nil {
 				i := uint64(next.Add(1) - 1)
-				if s.n > 0 && i >= s.n || s.length > 0 && time.Since(began) >= s.length {
+				if s.n > 0 && i >= s.n || i > 0 && s.length > 0 && time.Since(began) >= s.length {
 					return
 				}
 				p, _ := s.planOf(s.seed + i)
