@@ -3,10 +3,12 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"os"
 	"os/signal"
+	"sync/atomic"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -28,7 +30,8 @@ type app struct {
 	data       string
 	topic      string
 	keyAccess  passphraseFlag
-	keysSigner string // --keys-signer: an id, or a file
+	keysSigner string      // --keys-signer: an id, or a file
+	editing    atomic.Bool // interrupts are meant for an editor
 
 	log *slog.Logger
 }
@@ -36,14 +39,32 @@ type app struct {
 func run(args []string) int {
 	a := &app{in: os.Stdin, out: os.Stdout, err: os.Stderr}
 	a.log = slog.New(&handler{w: redacting{a.err}, level: slog.LevelWarn})
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
-	context.AfterFunc(ctx, stop) // a second signal ends the program at once
+	ctx, cancel := a.untilSignal()
+	defer cancel()
 
 	root := newRootCmd(a)
 	root.SetArgs(args)
 	cmd, err := root.ExecuteContextC(ctx)
 	return a.finish(cmd, err)
+}
+
+// untilSignal returns a context that a signal ends. A second signal ends the program at
+// once.
+func (a *app) untilSignal() (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancelCause(context.Background())
+	signals := make(chan os.Signal, 1)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	go func() {
+		for s := range signals {
+			if s == os.Interrupt && a.editing.Load() {
+				continue
+			}
+			signal.Stop(signals)
+			cancel(fmt.Errorf("%v signal received", s))
+			return
+		}
+	}()
+	return ctx, func() { cancel(nil) }
 }
 
 // finish reports err and returns the exit code.

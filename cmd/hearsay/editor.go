@@ -3,10 +3,12 @@ package main
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"syscall"
 
 	"github.com/hearsaynet/hearsay/replica/node/models"
 )
@@ -22,29 +24,37 @@ func (c call) editText(ctx context.Context) error {
 		return err
 	}
 	file := filepath.Join(dir, "text.txt")
-	if err = os.WriteFile(file, []byte(draft.Text), 0o600); err == nil {
-		err = runEditor(ctx, file)
+	if err := os.WriteFile(file, []byte(draft.Text), 0o600); err != nil {
+		return errors.Join(err, os.RemoveAll(dir))
 	}
-	var edited []byte
+	err = c.runEditor(ctx, file)
+	edited, rerr := os.ReadFile(file)
+	if rerr == nil && string(edited) == draft.Text {
+		return errors.Join(err, os.RemoveAll(dir))
+	}
 	if err == nil {
-		edited, err = os.ReadFile(file)
+		err = rerr
 	}
-	if err == nil && string(edited) != draft.Text {
+	if err == nil {
 		draft.Text = string(edited)
-		if err = change(ctx, c, models.TextApply, draft); err != nil {
-			return withHint(err, "what you wrote is in %s", file)
-		}
+		err = change(ctx, c, models.TextApply, draft)
 	}
-	os.RemoveAll(dir)
-	return err
+	if err != nil {
+		return withHint(err, "what you wrote is in %s; hearsay text apply%s%s %[1]s makes the text that, whatever others have written meanwhile",
+			file, c.dataFlag(), c.channelFlag())
+	}
+	return os.RemoveAll(dir)
 }
 
 // runEditor lets the user edit a file.
-func runEditor(ctx context.Context, file string) error {
+func (a *app) runEditor(ctx context.Context, file string) error {
 	editor := cmp.Or(os.Getenv("VISUAL"), os.Getenv("EDITOR"), "vi")
 	// Editors are often set with options, so it is the shell that takes it apart, as for git.
 	cmd := exec.CommandContext(ctx, "sh", "-c", editor+` "$1"`, "sh", file)
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
+	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) } // it puts the terminal right
+	a.editing.Store(true)
+	defer a.editing.Store(false)
 	if err := cmd.Run(); err != nil {
 		return fmt.Errorf("the editor %q ended with %w: nothing is written", editor, err)
 	}

@@ -24,6 +24,14 @@ func newNoun(a *app, name, short, long string) *noun {
 	return n
 }
 
+// channelFlag is how a printed command names the same channel.
+func (n *noun) channelFlag() string {
+	if *n.channel == "" {
+		return ""
+	}
+	return " --channel " + shellQuote(*n.channel)
+}
+
 // part begins a group of verbs in the command of a model.
 func (n *noun) part(name, short, long string) *noun {
 	p := &noun{app: n.app, cmd: &cobra.Command{Use: name, Short: short, Long: long}, channel: n.channel}

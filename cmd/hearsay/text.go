@@ -32,8 +32,8 @@ characters (Unicode code points), from 0.`)
 		verb{
 			use: "edit", short: "Edit the text in an editor",
 			long: `Opens the text in $VISUAL, or $EDITOR, or vi, and writes what was changed when the
-editor ends. What others have written meanwhile stays. If it cannot be written, the
-file is kept.`,
+editor ends. What others have written meanwhile stays. If the editor fails, or what you wrote
+cannot be written, the file is kept, and its name printed.`,
 			writes: true,
 			do:     func(ctx context.Context, c call, _ []string) error { return c.editText(ctx) },
 		},
