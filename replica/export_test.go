@@ -56,7 +56,7 @@ func applyAgain(m *models, run *wire.Run) {
 	defer m.mu.Unlock()
 	for i, e := range run.Entries() {
 		if model := m.mounts[e.Channel]; model != nil && e.Time <= m.limit() {
-			m.foldLocked(model, run, i, true)
+			m.tell(model, run, i)
 		}
 	}
 }

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -33,12 +32,14 @@ func rebuilt(m Model) {
 type models struct {
 	r *Replica
 
-	mu      lock // guards the fields below, and serialises all calls of models
-	mounts  map[string]Model
-	folded  map[keys.NodeID]*folded // the authors that are in the models
-	out     map[keys.NodeID]bool    // the authors that were withdrawn
-	due     parkedHeap
-	changed chan struct{} // a parked update may be due earlier than thought
+	mu       lock // guards the fields below, and serialises all calls of mounted models
+	mounts   map[string]Model
+	mounting map[string]bool         // the channels that will have a model soon
+	folded   map[keys.NodeID]*folded // the authors that are in the models
+	out      map[keys.NodeID]bool    // the authors that were withdrawn
+	rebuilt  uint64                  // rebuilds that have begun
+	due      parkedHeap
+	changed  chan struct{} // a parked update may be due earlier than thought
 
 	newest atomic.Uint64 // the newest time of a folded update; moved with mu held
 
@@ -55,6 +56,13 @@ type lock chan struct{}
 
 func (l lock) Lock()   { l <- struct{}{} }
 func (l lock) Unlock() { <-l }
+
+// without calls f while the lock, which is held, is not.
+func (l lock) without(f func()) {
+	l.Unlock()
+	defer l.Lock()
+	f()
+}
 
 // folded is how far an author has been folded, and which updates of it wait.
 type folded struct {
@@ -89,6 +97,7 @@ func (m *models) init(r *Replica) {
 	m.r = r
 	m.mu = make(lock, 1)
 	m.mounts = make(map[string]Model)
+	m.mounting = make(map[string]bool)
 	m.folded = make(map[keys.NodeID]*folded)
 	m.out = make(map[keys.NodeID]bool)
 	m.changed = make(chan struct{}, 1)
@@ -96,48 +105,19 @@ func (m *models) init(r *Replica) {
 	m.rebuilds.wake = make(chan struct{}, 1)
 }
 
-// Mount folds what the store has of a channel into model, and then follows. One
-// model at a time can be mounted on a channel.
-func (r *Replica) Mount(channel string, model Model) (unmount func(), err error) {
-	if err := wire.CheckChannel(channel); err != nil {
-		return nil, fmt.Errorf("replica: mount: %w", err)
-	}
-	m := &r.models
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if _, taken := m.mounts[channel]; taken {
-		return nil, fmt.Errorf("replica: mount: channel %q has a model already", channel)
-	}
-	model.Reset()
-	if _, err := m.replayLocked(map[string]Model{channel: model}); err != nil {
-		return nil, fmt.Errorf("replica: mount channel %q: %w", channel, err)
-	}
-	rebuilt(model)
-	m.mounts[channel] = model
-	var once sync.Once
-	return func() {
-		once.Do(func() {
-			m.mu.Lock()
-			defer m.mu.Unlock()
-			delete(m.mounts, channel)
-		})
-	}, nil
-}
-
-// replayLocked folds everything that counts now into the given models, as far as it
-// can be read, and returns how many updates that is, in all channels.
-func (m *models) replayLocked(mounts map[string]Model) (n uint64, short error) {
-	for id, f := range m.folded {
-		if m.r.cfg.testOnly.rebuildForgets && id == m.r.self && len(m.mounts) > 1 {
-			continue
-		}
-		err := m.r.eachEntry(id, 0, f.seq, func(run *wire.Run, i int) {
-			if f.holds(run.First()+uint64(i), run.Entries()[i].Time) {
+// replay folds into the given models what is in the models now and was not then, as far
+// as it can be read, and returns how many updates that is, in all channels.
+func (m *models) replay(then, now map[keys.NodeID]*folded, mounts map[string]Model) (n uint64, short error) {
+	for id, f := range now {
+		had := then[id]
+		err := m.r.eachEntry(id, f.since(had), f.seq, func(run *wire.Run, i int) {
+			seq, e := run.First()+uint64(i), &run.Entries()[i]
+			if !f.has(seq, e.Time) || had.has(seq, e.Time) {
 				return
 			}
 			n++
-			if model := mounts[run.Entries()[i].Channel]; model != nil {
-				m.foldLocked(model, run, i, true)
+			if model := mounts[e.Channel]; model != nil {
+				m.tell(model, run, i)
 			}
 		})
 		if err != nil {
@@ -145,6 +125,23 @@ func (m *models) replayLocked(mounts map[string]Model) (n uint64, short error) {
 		}
 	}
 	return n, short
+}
+
+// has reports whether the author's update of that seq and time is in the models.
+func (f *folded) has(seq, at uint64) bool { return f != nil && seq <= f.seq && !f.holds(seq, at) }
+
+// since returns a seq up to which f has nothing that it had not then.
+func (f *folded) since(then *folded) uint64 {
+	if then == nil || then.later != 0 && then.later != f.later {
+		return 0
+	}
+	same := then.seq
+	for seq := range then.parked {
+		if _, still := f.parked[seq]; !still {
+			same = min(same, seq-1)
+		}
+	}
+	return same
 }
 
 // holds reports whether the author's update of that seq and time is parked.
@@ -239,35 +236,35 @@ func (m *models) admitEntryLocked(f *folded, run *wire.Run, i int, limit uint64)
 		m.r.counts.applied.Add(1)
 		return
 	}
-	m.foldLocked(model, run, i, false)
+	m.foldLocked(model, run, i)
 }
 
 // sawLocked moves the newest time of a folded update.
 func (m *models) sawLocked(at uint64) { m.newest.Store(max(m.newest.Load(), at)) }
 
-// foldLocked gives an update to model. A panic in it is an error of this update.
-func (m *models) foldLocked(model Model, run *wire.Run, i int, replay bool) {
-	u := m.r.update(run, i)
-	changed, err := applySafely(model, u)
-	why := ""
-	if err != nil {
-		why = m.unread.note(u.Ref, err)
-	}
-	if replay {
-		return
-	}
+// foldLocked gives a new update to model.
+func (m *models) foldLocked(model Model, run *wire.Run, i int) {
+	kind, why := m.tell(model, run, i)
 	m.r.counts.applied.Add(1)
-	kind := Applied
-	switch {
-	case err != nil:
-		kind = Ignored
+	if kind == Ignored {
 		m.r.counts.ignored.Add(1)
-	case !changed:
-		kind = Superseded
 	}
 	if m.r.notices.listening() {
-		m.r.notices.send(Notice{Kind: kind, Ref: u.Ref, Channel: u.Channel, Reason: why})
+		m.r.notices.send(Notice{Kind: kind, Ref: run.Ref(i), Channel: run.Entries()[i].Channel, Reason: why})
 	}
+}
+
+// tell gives an update to model, and says what became of it. A panic in it is an error of
+// this update.
+func (m *models) tell(model Model, run *wire.Run, i int) (kind NoticeKind, why string) {
+	u := m.r.update(run, i)
+	switch changed, err := applySafely(model, u); {
+	case err != nil:
+		return Ignored, m.unread.note(u.Ref, err)
+	case !changed:
+		return Superseded, ""
+	}
+	return Applied, ""
 }
 
 func applySafely(model Model, u Update) (changed bool, err error) {

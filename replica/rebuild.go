@@ -1,6 +1,7 @@
 package replica
 
 import (
+	"maps"
 	"sync"
 	"time"
 
@@ -104,11 +105,17 @@ func (m *models) rebuild() map[keys.NodeID]Notice {
 	m.backlog.open()
 	defer m.backlog.drain()
 	began := time.Now()
+	m.rebuilt++
 	m.unread.reset()
 	for _, model := range m.mounts {
 		model.Reset()
 	}
-	n, err := m.replayLocked(m.mounts)
+	now := m.folded
+	if m.r.cfg.testOnly.rebuildForgets && len(m.mounts) > 1 {
+		now = maps.Clone(now)
+		delete(now, m.r.self)
+	}
+	n, err := m.replay(nil, now, m.mounts)
 	for _, model := range m.mounts {
 		rebuilt(model)
 	}
