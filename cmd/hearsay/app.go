@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"log/slog"
 	"os"
@@ -60,12 +59,18 @@ func (a *app) untilSignal() (context.Context, context.CancelFunc) {
 				continue
 			}
 			signal.Stop(signals)
-			cancel(fmt.Errorf("%v signal received", s))
+			cancel(signaled{s})
 			return
 		}
 	}()
 	return ctx, func() { cancel(nil) }
 }
+
+// signaled is why a context ended, as signal.NotifyContext has it.
+type signaled struct{ os.Signal }
+
+func (s signaled) Error() string        { return s.String() + " signal received" }
+func (s signaled) Is(target error) bool { return target == context.Canceled }
 
 // finish reports err and returns the exit code.
 func (a *app) finish(cmd *cobra.Command, err error) int {
@@ -76,7 +81,7 @@ func (a *app) finish(cmd *cobra.Command, err error) int {
 	if ran {
 		err = failed.err
 	}
-	hint := hintFor(err)
+	hint := a.hintFor(err)
 	usage, isUsage := errors.AsType[*usageError](err)
 	if isUsage {
 		hint = usage.hint
