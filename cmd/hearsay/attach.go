@@ -68,7 +68,7 @@ func (a *app) durably(ctx context.Context, api node.API) (context.Context, conte
 
 // addTopicFlag is for commands that a relay answers too, which may carry many topics.
 func (a *app) addTopicFlag(cmd *cobra.Command) {
-	cmd.Flags().Var(topicVar{&a.topic}, "topic", "of topic `T`, for a relay that carries several")
+	cmd.Flags().Var(topicVar(&a.topic), "topic", "of topic `T`, for a relay that carries several")
 }
 
 // author reads what names an author: a node id, a fingerprint, or the end of a known
@@ -107,7 +107,11 @@ func authorByEnd(s *node.Status, end string) (keys.NodeID, error) {
 			return id, nil
 		}
 	}
-	return keys.NodeID{}, withHint(fmt.Errorf("%d known authors have an id that ends in %q", len(found), end),
+	many := fmt.Sprintf("%d known authors have", len(found))
+	if len(found) == 0 {
+		many = "no known author has"
+	}
+	return keys.NodeID{}, withHint(fmt.Errorf("%s an id that ends in %q", many, end),
 		"hearsay status lists the authors; Qm… and SHA256:… name any")
 }
 

@@ -14,8 +14,9 @@ func newChannelsCmd(a *app) *cobra.Command {
 		Use:   "channels",
 		Short: "List the channels of the topic",
 		Long: `Lists the channels that updates were written to: how many of them count, the bytes of their
-changes, and the model that this node has on the channel now, if any. It reads all that is
-stored. hearsay manifest lists which models channels are meant to have.`,
+changes, and the model that this node has on the channel now, if any; also those that have a
+model and no updates yet. It reads all that is stored. hearsay manifest lists which models
+channels are meant to have.`,
 		Args: takes(0, 0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return a.attach(cmd.Context(), func(api node.API) error {

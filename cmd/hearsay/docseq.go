@@ -72,18 +72,15 @@ The field that keeps the order is left out; --json has it.`,
 			use: "move FROM TO", short: "Move a row", least: 2, most: 2, writes: true,
 			long: "Moves the row at index FROM to where it has index TO.",
 			do: func(ctx context.Context, c call, args []string) error {
-				q := models.RowMove{}
-				var err error
-				if q.From, err = index(args[0]); err == nil {
-					q.To, err = index(args[1])
-				}
-				if err == nil {
-					q.Rows, err = asked()
-				}
+				n, err := indexes(args...)
 				if err != nil {
 					return err
 				}
-				return change(ctx, c, models.SeqMoveTo, q)
+				rows, err := asked()
+				if err != nil {
+					return err
+				}
+				return change(ctx, c, models.SeqMoveTo, models.RowMove{Rows: rows, From: n[0], To: n[1]})
 			},
 		},
 		verb{

@@ -22,7 +22,8 @@ func newPubCmd(a *app) *cobra.Command {
 		Short: "Publish an event",
 		Long: `Appends an event to NAME. For -, or without DATA, each line of standard input is one. It
 returns when all are signed and durable. DATA that starts with - goes after --. With --for the
-event is told to nobody when that time has passed, by each node's own clock.`,
+event is told to nobody when that time has passed, by each node's own clock. NAME has up to 255
+bytes, and with DATA a few less than 65,536.`,
 		Example: `  hearsay pub door opened
   hearsay pub --for 20s alarm 'front door'
   journalctl -f | hearsay pub journal`,

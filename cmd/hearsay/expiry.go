@@ -33,6 +33,9 @@ func (e *expiryFlags) time() (time.Time, error) {
 		if err != nil {
 			return at, usagef("--until %q: want a date and time as in RFC 3339, such as 2027-01-31T18:00:00Z", e.until)
 		}
+		if !at.After(time.Now()) {
+			return at, usagef("--until %s: that time has passed", e.until)
+		}
 		return at, nil
 	}
 	return time.Time{}, nil

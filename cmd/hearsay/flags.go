@@ -49,17 +49,25 @@ func checkListen(s string) error {
 	return nil
 }
 
-// topicVar is a topic; it takes one value.
-type topicVar struct{ topic *string }
-
-func (t topicVar) Set(s string) error {
-	*t.topic = s
-	return wire.CheckTopic(s)
+// checkedString is a flag with a value that check takes.
+type checkedString struct {
+	value *string
+	check func(string) error
 }
 
-func (t topicVar) String() string { return "" }
+func (c checkedString) Set(s string) error {
+	*c.value = s
+	if err := c.check(s); err != nil {
+		return errors.New(withoutPackage(err.Error()))
+	}
+	return nil
+}
 
-func (t topicVar) Type() string { return "topic" }
+func (c checkedString) String() string { return "" }
+
+func (c checkedString) Type() string { return "string" }
+
+func topicVar(topic *string) checkedString { return checkedString{topic, wire.CheckTopic} }
 
 // headIntervalVar is how often a node signs how far it has written.
 type headIntervalVar struct{ d *time.Duration }

@@ -6,7 +6,6 @@ import (
 	"strconv"
 	"strings"
 	"time"
-	"unicode/utf8"
 
 	"github.com/dustin/go-humanize"
 
@@ -99,7 +98,7 @@ func (a *app) printFork(o *output, f *forkRecord, self keys.NodeID) error {
 func (o *output) sideBySide(f *forkRecord) error {
 	const width = 36
 	line := func(seq, one, two string) error {
-		pad := strings.Repeat(" ", max(2, width-utf8.RuneCountInString(one)))
+		pad := strings.Repeat(" ", max(2, width-columns(one)))
 		_, err := fmt.Fprintln(o, strings.TrimRight(fmt.Sprintf("%6s  %s%s%s", seq, one, pad, two), " "))
 		return err
 	}

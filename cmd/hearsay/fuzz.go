@@ -73,7 +73,7 @@ again.`,
 	f := cmd.Flags()
 	f.StringVar(&o.target, "target", "", "fuzz what listens at `ADDR`, [ID@]HOST:PORT")
 	o.Topic = node.DefaultTopic
-	f.Var(topicVar{&o.Topic}, "topic", `speak of topic `+"`T`"+`, which the target replicates (default "default")`)
+	f.Var(topicVar(&o.Topic), "topic", `speak of topic `+"`T`"+`, which the target replicates (default "default")`)
 	f.Uint64Var(&o.Seed, "seed", 0, "choose by the number `N` (default: a random one, which is printed)")
 	f.DurationVar(&o.For, "for", 0, "stop after this `TIME` (default 1m, without --sessions)")
 	f.IntVar(&o.Sessions, "sessions", 0, "stop after `N` sessions")

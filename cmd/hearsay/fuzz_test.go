@@ -17,8 +17,8 @@ func TestKeepCrash(t *testing.T) {
 	crash := &fuzz.Crash{Seed: 3, Session: 4, Topic: "t", Why: "gone", Steps: []fuzz.Step{{What: "raw", Bytes: []byte{1}}}}
 	a := &app{}
 	err := a.keepCrash(fuzzOptions{target: "127.0.0.1:1", crash: path}, crash)
-	if !errors.Is(err, crash) || !strings.Contains(hintFor(err), "--target 127.0.0.1:1 --replay '"+path+"'") {
-		t.Errorf("%v, hint %q", err, hintFor(err))
+	if !errors.Is(err, crash) || !strings.Contains((&app{}).hintFor(err), "--target 127.0.0.1:1 --replay '"+path+"'") {
+		t.Errorf("%v, hint %q", err, (&app{}).hintFor(err))
 	}
 	file, err := os.ReadFile(path)
 	if err != nil {

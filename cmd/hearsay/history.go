@@ -38,7 +38,7 @@ time, author, seq, channel and the size of its change in bytes. --json prints th
 	cmd.Flags().StringVar(&f.order, "order", "author", "in `ORDER`: author, then seq; or time, which takes memory for all of them")
 	cmd.Flags().StringVar(&f.after, "after", "", "leave out what `FILE`, an export or a directory of one, has")
 	cmd.Flags().StringArrayVar(&f.authors, "author", nil, "only those of `AUTHOR`; may be given several times")
-	cmd.Flags().StringArrayVar(&f.channels, "channel", nil, "only those of channel `C`; may be given several times")
+	listVar(cmd.Flags(), &f.channels, "channel", "only those of channel `NAME`; may be given several times", wire.CheckChannel)
 	cmd.Flags().BoolVar(&f.asJSON, "json", false, "print each update as a JSON object")
 	a.addTopicFlag(cmd)
 	return cmd

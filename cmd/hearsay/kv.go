@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/hearsaynet/hearsay/keys"
+	"github.com/hearsaynet/hearsay/replica"
 	"github.com/hearsaynet/hearsay/replica/node"
 	"github.com/hearsaynet/hearsay/replica/wire"
 )
@@ -20,7 +21,8 @@ func newSetCmd(a *app) *cobra.Command {
 		Use:   "set KEY VALUE|-",
 		Short: "Set a key to a value",
 		Long: `Sets KEY to VALUE, or to the bytes of standard input, as they are, for -. It returns when
-the update is signed and durable. A VALUE that starts with - goes after --.
+the update is signed and durable. A VALUE that starts with - goes after --. KEY has up to 1024
+bytes, and with VALUE a few less than 65,536.
 
 With --ttl or --until every node takes the value out of sight at that time, by its own
 clock; no older value comes back.`,
@@ -103,9 +105,14 @@ func (a *app) wrote(asJSON bool, err error, refs ...wire.Ref) error {
 
 // readChange reads standard input, no more than an update can hold.
 func (a *app) readChange() ([]byte, error) {
-	data, err := io.ReadAll(io.LimitReader(a.in, wire.MaxChange+1))
-	if err == nil && len(data) > wire.MaxChange {
-		err = fmt.Errorf("standard input holds more than an update can (%d bytes)", wire.MaxChange)
+	return readAll(a.in, "standard input", replica.DefaultMaxChange)
+}
+
+// readAll reads no more than most bytes of a file.
+func readAll(r io.Reader, name string, most int64) ([]byte, error) {
+	data, err := io.ReadAll(io.LimitReader(r, most+1))
+	if err == nil && int64(len(data)) > most {
+		err = fmt.Errorf("%s has more than %d bytes, too large for one update", name, most)
 	}
 	return data, err
 }

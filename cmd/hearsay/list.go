@@ -33,7 +33,8 @@ place at once is all kept.`)
 		},
 		verb{
 			use: "append VALUE|- …", short: "Put values at the end", least: 1, most: wire.MaxEntries, writes: true,
-			long:    "Puts VALUEs at the end, all or none; - is what standard input has.",
+			long: `Puts VALUEs at the end, all or none; - is what standard input has. --json prints the id of
+each element, with author and seq.`,
 			example: "  hearsay list append milk bread",
 			do: func(ctx context.Context, c call, args []string) error {
 				return c.insert(ctx, -1, args)
@@ -41,7 +42,8 @@ place at once is all kept.`)
 		},
 		verb{
 			use: "insert AT VALUE|- …", short: "Put values before an element", least: 2, most: 1 + wire.MaxEntries, writes: true,
-			long:    "Puts VALUEs before the element at index AT, all or none; - is what standard input has.",
+			long: `Puts VALUEs before the element at index AT, all or none; - is what standard input has.
+--json prints the id of each element, with author and seq.`,
 			example: "  hearsay list insert 0 'first of all'",
 			do: func(ctx context.Context, c call, args []string) error {
 				at, err := index(args[0])
@@ -70,30 +72,22 @@ place at once is all kept.`)
 			use: "rm AT [N]", short: "Take elements out", least: 1, most: 2, writes: true,
 			long: "Takes N elements out, one unless given, the first at index AT.",
 			do: func(ctx context.Context, c call, args []string) error {
-				at, err := index(args[0])
-				count := 1
-				if err == nil && len(args) == 2 {
-					count, err = index(args[1])
-				}
+				n, err := indexes(append(args, "1")...)
 				if err != nil {
 					return err
 				}
-				return change(ctx, c, models.ListRemove, models.ListRange{At: at, N: count})
+				return change(ctx, c, models.ListRemove, models.ListRange{At: n[0], N: n[1]})
 			},
 		},
 		verb{
 			use: "move FROM TO", short: "Move an element", least: 2, most: 2, writes: true,
 			long: "Moves the element at index FROM to where it has index TO.",
 			do: func(ctx context.Context, c call, args []string) error {
-				from, err := index(args[0])
+				n, err := indexes(args...)
 				if err != nil {
 					return err
 				}
-				to, err := index(args[1])
-				if err != nil {
-					return err
-				}
-				return change(ctx, c, models.ListMoveTo, models.ListMove{From: from, To: to})
+				return change(ctx, c, models.ListMoveTo, models.ListMove{From: n[0], To: n[1]})
 			},
 		},
 		verb{
@@ -144,6 +138,17 @@ func (a *app) changes(args []string) (values [][]byte, err error) {
 		values = append(values, value)
 	}
 	return values, nil
+}
+
+func indexes(args ...string) (n []int, err error) {
+	for _, arg := range args {
+		i, err := index(arg)
+		if err != nil {
+			return nil, err
+		}
+		n = append(n, i)
+	}
+	return n, nil
 }
 
 // index reads an index, or a number of elements.

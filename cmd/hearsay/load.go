@@ -159,7 +159,7 @@ func newBar(w io.Writer, in io.Reader) *progressbar.ProgressBar {
 }
 
 func newDumpCmd(a *app) *cobra.Command {
-	return &cobra.Command{
+	cmd := &cobra.Command{
 		Use:   "dump",
 		Short: "Print all keys and values as NDJSON",
 		Long: `Prints {"key","value","author","seq","time"} for each key, bytewise in order; bytes that
@@ -181,4 +181,6 @@ are not UTF-8 as "value_base64" instead of "value". A value that expires has "ex
 			})
 		},
 	}
+	cmd.Flags().Bool("json", true, "as without: what it prints is JSON")
+	return cmd
 }

@@ -44,7 +44,7 @@ Choices come from --seed: the same frames meet the same fate.`,
 	f.StringVar(&o.attacks, "attack", "", "do `NAME`, or several with commas between them")
 	f.Var(&o.toward, "toward", "to whom: caller, upstream or both")
 	f.Uint64Var(&o.seed, "seed", 1, "choose by the number `N`")
-	f.Var(topicVar{&o.topic}, "topic", "speak of topic `T` (default: the first that both sides name)")
+	f.Var(topicVar(&o.topic), "topic", "speak of topic `T` (default: the first that both sides name)")
 	o.author.add(a, cmd)
 	f.BoolVar(&o.anyAddress, "insecure-any-address", false, "listen and dial elsewhere than on loopback")
 	f.BoolVar(&o.list, "list", false, "print the name of each attack and what it does")

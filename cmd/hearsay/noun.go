@@ -4,9 +4,11 @@ import (
 	"context"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/hearsaynet/hearsay/replica/node"
 	"github.com/hearsaynet/hearsay/replica/node/models"
+	"github.com/hearsaynet/hearsay/replica/wire"
 )
 
 // noun is the command of a data model, and what its verbs share.
@@ -20,7 +22,7 @@ type noun struct {
 func newNoun(a *app, name, short, long string) *noun {
 	n := &noun{app: a, cmd: &cobra.Command{Use: name, Short: short, Long: long}, channel: new("")}
 	group(n.cmd)
-	n.cmd.PersistentFlags().StringVar(n.channel, "channel", "", "of the model on channel `NAME` (default "+name+")")
+	n.channelVar(n.cmd.PersistentFlags(), name)
 	return n
 }
 
@@ -30,6 +32,10 @@ func (n *noun) channelFlag() string {
 		return ""
 	}
 	return " --channel " + shellQuote(*n.channel)
+}
+
+func (n *noun) channelVar(f *pflag.FlagSet, name string) {
+	f.Var(checkedString{n.channel, wire.CheckChannel}, "channel", "of the model on channel `NAME` (default "+name+")")
 }
 
 // part begins a group of verbs in the command of a model.

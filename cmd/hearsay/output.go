@@ -5,8 +5,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"strings"
-	"unicode/utf8"
 
+	"github.com/rivo/uniseg"
 	"golang.org/x/term"
 )
 
@@ -82,18 +82,18 @@ func (o *output) notedTable(rows, notes [][]string) error {
 			if i == len(widths) {
 				widths = append(widths, 0)
 			}
-			widths[i] = max(widths[i], utf8.RuneCountInString(cell))
+			widths[i] = max(widths[i], columns(cell))
 		}
 	}
 	for n, row := range rows {
 		var line strings.Builder
 		for i, cell := range row {
 			if i == len(row)-1 {
-				cell = o.wrap(cell, utf8.RuneCountInString(line.String()))
+				cell = o.wrap(cell, columns(line.String()))
 			}
 			line.WriteString(cell)
 			if i < len(row)-1 {
-				line.WriteString(strings.Repeat(" ", 2+widths[i]-utf8.RuneCountInString(cell)))
+				line.WriteString(strings.Repeat(" ", 2+widths[i]-columns(cell)))
 			}
 		}
 		if _, err := fmt.Fprintln(o, strings.TrimRight(line.String(), " ")); err != nil {
@@ -111,9 +111,12 @@ func (o *output) notedTable(rows, notes [][]string) error {
 	return nil
 }
 
+// columns returns how wide text is on a terminal.
+func columns(text string) int { return uniseg.StringWidth(text) }
+
 // hanging writes text behind a label, and goes on below itself where the terminal ends.
 func (o *output) hanging(label, text string) error {
-	_, err := fmt.Fprintln(o, label+o.wrap(text, utf8.RuneCountInString(label)))
+	_, err := fmt.Fprintln(o, label+o.wrap(text, columns(label)))
 	return err
 }
 
@@ -125,7 +128,7 @@ func (o *output) wrap(text string, column int) string {
 	var b strings.Builder
 	used := 0
 	for i, word := range strings.Split(text, " ") {
-		n := utf8.RuneCountInString(word)
+		n := columns(word)
 		switch {
 		case i == 0:
 		case column+used+1+n > o.width:

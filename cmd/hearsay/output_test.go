@@ -94,14 +94,14 @@ func TestTable(t *testing.T) {
 func TestTableOnTerminal(t *testing.T) {
 	var b bytes.Buffer
 	o := &output{Writer: bufio.NewWriter(&b), width: 40}
-	rows := [][]string{{"NAME", "WHY"}, {"ä", "words that go on and on for a while, and more"}, {"b", ""}}
+	rows := [][]string{{"NAME", "WHY"}, {"日本", "words that go on and on for a while, and more"}, {"b", ""}}
 	notes := [][]string{nil, {"a note that is longer than the terminal is wide"}}
 	if err := o.notedTable(rows, notes); err != nil {
 		t.Fatal(err)
 	}
 	o.Flush()
 	want := `NAME  WHY
-ä     words that go on and on for a
+日本  words that go on and on for a
       while, and more
     a note that is longer than the
     terminal is wide

@@ -113,7 +113,7 @@ status shows it.`,
 	}
 	cmd.Flags().BoolVar(&c.json, "json", false, "print one JSON object")
 	rawFlag(cmd, &raw)
-	cmd.Flags().StringVar(c.channel, "channel", "", "of the model on channel `NAME` (default peerkv)")
+	c.channelVar(cmd.Flags(), "peerkv")
 	return cmd
 }
 

@@ -63,12 +63,13 @@ trust: every update is signed by its author and verified before it is applied.
 		newHistoryCmd(a), newExportCmd(a), newImportCmd(a), newVerifyCmd(a), newExtractCmd(a), newExplainCmd(a), newForkCmd(a), newFsckCmd(a))
 	inGroup(root, groupTry, newDemoCmd(a), newMalloryCmd(a), newFuzzCmd(a), newBenchCmd(a))
 	root.AddCommand(newOutputTopic())
+	checkHelp(root)
 	finish(root)
 	return root
 }
 
 func (a *app) addGlobalFlags(f *pflag.FlagSet) {
-	f.StringVar(&a.data, "data", "", "keep the node's data in `DIR` (default $XDG_DATA_HOME/hearsay)")
+	f.StringVar(&a.data, "data", "", "keep the node's data in `DIR` (default $XDG_DATA_HOME/hearsay, or ~/.local/share/hearsay)")
 	f.BoolVarP(&a.verbose, "verbose", "v", false, "say more on standard error")
 	f.StringVar(&a.logFormat, "log-format", "text", "say it in `FORMAT`, text or json")
 }
@@ -109,6 +110,21 @@ func group(cmd *cobra.Command) {
 	}
 }
 
+// checkHelp makes help about what is not there an error.
+func checkHelp(root *cobra.Command) {
+	root.InitDefaultHelpCmd()
+	help, _, _ := root.Find([]string{"help"})
+	print := help.Run
+	help.Run = nil
+	help.RunE = func(cmd *cobra.Command, args []string) error {
+		if about, rest, err := root.Find(args); err == nil && len(rest) > 0 && about.HasSubCommands() {
+			return unknownCommand(about, rest[0])
+		}
+		print(cmd, args)
+		return nil
+	}
+}
+
 const many = math.MaxInt
 
 // takes bounds the number of arguments.
@@ -140,6 +156,9 @@ func flagError(cmd *cobra.Command, err error) error {
 		return unknownCommand(cmd, before[0])
 	}
 	usage := &usageError{msg: err.Error()}
+	if before, _, number := strings.Cut(usage.msg, ": strconv."); number {
+		usage.msg = before + ": want a number"
+	}
 	if _, ok := cmd.Annotations[annotationFreeArgs]; ok && strings.HasPrefix(usage.msg, "unknown") {
 		usage.hint = "what starts with - and is no flag goes after --"
 	}

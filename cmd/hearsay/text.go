@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"os"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -43,20 +42,16 @@ cannot be written, the file is kept, and its name printed.`,
 as insertions and deletions; what FILE does not have is deleted, also what others have just
 written: hearsay text edit keeps that.`,
 			do: func(ctx context.Context, c call, args []string) error {
-				file := c.in
-				if args[0] != "-" {
-					f, err := os.Open(args[0])
-					if err != nil {
-						return err
-					}
-					defer f.Close()
-					file = f
-				}
-				version, err := io.ReadAll(file)
+				file, err := c.input(args[0])
 				if err != nil {
 					return err
 				}
-				return change(ctx, c, models.TextApply, models.Draft{Text: string(version)})
+				defer file.Close()
+				version, err := readText(file, args[0])
+				if err != nil {
+					return err
+				}
+				return change(ctx, c, models.TextApply, models.Draft{Text: version})
 			},
 		},
 		verb{
@@ -68,26 +63,24 @@ written: hearsay text edit keeps that.`,
 				if err != nil {
 					return err
 				}
-				values, err := c.changes(args[1:])
-				if err != nil {
-					return err
+				text := args[1]
+				if text == "-" {
+					if text, err = readText(c.in, "standard input"); err != nil {
+						return err
+					}
 				}
-				return change(ctx, c, models.TextReplace, models.TextEdit{At: at, Insert: string(values[0])})
+				return change(ctx, c, models.TextReplace, models.TextEdit{At: at, Insert: text})
 			},
 		},
 		verb{
 			use: "rm AT N", short: "Delete characters", least: 2, most: 2, writes: true,
 			long: "Deletes N characters, the first at AT.",
 			do: func(ctx context.Context, c call, args []string) error {
-				at, err := index(args[0])
+				n, err := indexes(args...)
 				if err != nil {
 					return err
 				}
-				count, err := index(args[1])
-				if err != nil {
-					return err
-				}
-				return change(ctx, c, models.TextReplace, models.TextEdit{At: at, Delete: count})
+				return change(ctx, c, models.TextReplace, models.TextEdit{At: n[0], Delete: n[1]})
 			},
 		},
 		verb{
@@ -111,6 +104,15 @@ back by further changes when an author's key is withdrawn.`,
 		},
 	)
 	return n.cmd
+}
+
+// maxText bounds what one command writes into a text, in bytes: it goes to the node in one
+// request.
+const maxText = 8 << 20
+
+func readText(r io.Reader, name string) (string, error) {
+	text, err := readAll(r, name, maxText)
+	return string(text), err
 }
 
 func printTextChange(o *output, t models.TextChange) error {

@@ -41,7 +41,7 @@ admits every key that proves itself. Whoever delivers an update does not matter.
 	f.StringVar(&o.KeyFile, "key", "", "use the private key in `FILE` (default: one is made in the data directory)")
 	a.keyAccess.add(f)
 	f.Var(idVar{&o.Agent}, "agent", "sign with the key of `FINGERPRINT` in the ssh-agent at $SSH_AUTH_SOCK (ssh-add -l shows them)")
-	f.Var(topicVar{&topic}, "topic", "replicate topic `T` (default: that of last time, and at first \"default\")")
+	f.Var(topicVar(&topic), "topic", "replicate topic `T` (default: that of last time, and at first \"default\")")
 	a.linkFlags(f, &o)
 	f.BoolVar(&o.Force, "force", false, "write even if no peer can say that this store is the newest of its key")
 	cmd.MarkFlagFilename("key")

@@ -78,6 +78,9 @@ func openDir(path string) (*dataDir, error) {
 		return nil, fmt.Errorf("node: the data directory %s has mode %04o, so others on this machine can get at it: chmod 700 %[1]s", path, perm)
 	}
 	root, err := os.OpenRoot(path)
+	if errors.Is(err, fs.ErrPermission) {
+		return nil, fmt.Errorf("node: data directory: %w: it is another user's; give one of yours with --data", err)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("node: data directory: %w", err)
 	}
@@ -103,7 +106,7 @@ func makeDir(path string) (*dataDir, error) {
 }
 
 func noNode(path string) error {
-	return fmt.Errorf("node: %w in %s: run \"hearsay up --data %[2]s\" first", ErrNoNode, path)
+	return fmt.Errorf("node: %w in %s", ErrNoNode, path)
 }
 
 func (d *dataDir) close() error { return d.root.Close() }

@@ -99,7 +99,7 @@ func TestRefused(t *testing.T) {
 		"a topic twice":            {o: node.Options{Topics: []string{"a", "a"}}, text: "twice"},
 		"bad peer":                 {o: node.Options{Peers: []string{"nowhere"}}, text: "HOST:PORT"},
 		"port taken":               {o: node.Options{Listen: running.ListenAddrs()}, text: running.ListenAddrs()[0]},
-		"offline, never set up":    {o: node.Options{Offline: true}, is: node.ErrNoNode, text: "hearsay up"},
+		"offline, never set up":    {o: node.Options{Offline: true}, is: node.ErrNoNode, text: "no node in "},
 		"offline, same directory":  {o: node.Options{Offline: true, Dir: running.Dir()}, is: node.ErrRunning},
 		"a key that is not there":  {o: node.Options{KeyFile: filepath.Join(stopped, "nothing")}, text: "nothing"},
 		"a public key for the key": {o: node.Options{KeyFile: key + ".pub"}, text: "public key"},

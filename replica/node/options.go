@@ -92,7 +92,7 @@ func DefaultDir() (string, error) {
 	}
 	home, err := os.UserHomeDir()
 	if err != nil {
-		return "", fmt.Errorf("node: no default data directory: %w", err)
+		return "", fmt.Errorf("node: no default data directory: %w: give one with --data", err)
 	}
 	return filepath.Join(home, ".local", "share", "hearsay"), nil
 }
