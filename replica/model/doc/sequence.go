@@ -147,7 +147,7 @@ func (s *Sequence) put(ctx context.Context, c Snapshot, row string, at int, fiel
 	placed, _ := c.rows.Rank(member{nowhere, &record{}})
 	at = min(at, placed)
 	key := func(i int) []byte { return []byte(c.rows.At(i).position) }
-	keys, low := fraction.Room(key, placed, at, 1, s.side(c, at, placed))
+	keys, low := fraction.Room(key, placed, at, 1, s.side(c, at, placed), s.doc.channel.Random)
 	var changes [][]byte
 	own := 0
 	for i, k := range keys {

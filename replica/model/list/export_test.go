@@ -1,6 +1,8 @@
 package list
 
 import (
+	"math/rand/v2"
+
 	"github.com/hearsaynet/hearsay/keys"
 	"github.com/hearsaynet/hearsay/replica"
 	"github.com/hearsaynet/hearsay/replica/model/internal/mount"
@@ -45,7 +47,7 @@ func Encode(ops ...Op) []byte {
 
 // Room is the plan of an insert: the positions, and a change that makes room for them.
 func Room(s Snapshot, at, n int) (positions []string, moves []byte) {
-	p, ops := s.room(at, n, 0)
+	p, ops := s.room(at, n, 0, rand.Uint64N)
 	for _, b := range p {
 		positions = append(positions, string(b))
 	}

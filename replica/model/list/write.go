@@ -57,7 +57,7 @@ func (l *List) insert(ctx context.Context, s Snapshot, at int, values [][]byte) 
 	if len(values) > MaxOperations {
 		return nil, fmt.Errorf("list: %d values in one call, at most %d", len(values), MaxOperations)
 	}
-	positions, ops := s.room(at, len(values), l.side(s, at))
+	positions, ops := s.room(at, len(values), l.side(s, at), l.channel.Random)
 	moves := len(ops)
 	for i, v := range values {
 		ops = append(ops, operation{op: opInsert, position: positions[i], value: v})
@@ -173,7 +173,7 @@ func (l *List) moveTo(ctx context.Context, id, other ElementID, behind int) (wir
 
 // move puts an element before the one that is at index at now.
 func (l *List) move(ctx context.Context, s Snapshot, id ElementID, at int) (wire.Ref, error) {
-	positions, ops := s.room(at, 1, fraction.Anywhere)
+	positions, ops := s.room(at, 1, fraction.Anywhere, l.channel.Random)
 	return l.one(ctx, append(ops, operation{op: opMove, id: id, position: positions[0]})...)
 }
 

@@ -19,20 +19,20 @@ const (
 // items from low on up to at, of the n new ones, and of as many items from at on as are
 // left. Where more than MaxMoved would have to move, the keys are the nearest ones behind or,
 // if the sequence ends before there is room, the nearest ones before; equal ones, if there
-// are none either.
-func Room(key func(i int) []byte, length, at, n int, side Side) (keys [][]byte, low int) {
+// are none either. The keys are chosen by uniform(n), which returns a number in [0, n).
+func Room(key func(i int) []byte, length, at, n int, side Side, uniform func(uint64) uint64) (keys [][]byte, low int) {
 	around := func(i int) []byte {
 		if i < 0 || i >= length {
 			return nil
 		}
 		return key(i)
 	}
-	if keys := Between(around(at-1), around(at), n, side); keys != nil {
+	if keys := between(around(at-1), around(at), n, side, uniform); keys != nil {
 		return keys, at
 	}
 	for span := 1; span <= MaxMoved; span *= 2 {
 		low, high := max(0, at-span/2), min(length, at+span-span/2)
-		if keys := Between(around(low-1), around(high), n+high-low, Anywhere); keys != nil {
+		if keys := between(around(low-1), around(high), n+high-low, Anywhere, uniform); keys != nil {
 			return keys, low
 		}
 	}
@@ -41,7 +41,7 @@ func Room(key func(i int) []byte, length, at, n int, side Side) (keys [][]byte, 
 		left = around(at)
 	}
 	next := at + sort.Search(length-at, func(i int) bool { return bytes.Compare(key(at+i), left) > 0 })
-	if keys := Between(left, around(next), n, Anywhere); keys != nil {
+	if keys := between(left, around(next), n, Anywhere, uniform); keys != nil {
 		return keys, at
 	}
 	side = Left // what is put in next goes behind this
@@ -49,7 +49,7 @@ func Room(key func(i int) []byte, length, at, n int, side Side) (keys [][]byte, 
 		if i == 0 {
 			side = Anywhere
 		}
-		if keys := Between(around(i-1), key(i), n, side); keys != nil {
+		if keys := between(around(i-1), key(i), n, side, uniform); keys != nil {
 			return keys, at
 		}
 	}

@@ -4,8 +4,12 @@ package mount
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
+	"math/rand/v2"
+	"slices"
+	"sync"
 	"sync/atomic"
 
 	"github.com/hearsaynet/hearsay/replica"
@@ -23,6 +27,9 @@ type Channel struct {
 	channel string
 	unmount func()
 	closed  atomic.Bool
+
+	mu   sync.Mutex // guards dice
+	dice *rand.Rand // nil until Random is called
 }
 
 // Open folds what the replica has of a channel, "" for the one with the model's name,
@@ -58,6 +65,23 @@ func (c *Channel) WriteOne(ctx context.Context, change []byte) (wire.Ref, error)
 		return wire.Ref{}, err
 	}
 	return refs[0], nil
+}
+
+// Random returns a number below n, which is not 0. Which ones it returns follows from the
+// own author, the channel, and what the author had written before the first call: so
+// authors choose differently, and a simulation plays the same twice.
+func (c *Channel) Random(n uint64) uint64 {
+	if c.replica == nil {
+		return rand.Uint64N(n)
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.dice == nil {
+		self := c.replica.Self()
+		last := c.replica.Clock()[self].Hash
+		c.dice = rand.New(rand.NewChaCha8(sha256.Sum256(slices.Concat(self[:], last[:], []byte(c.channel)))))
+	}
+	return c.dice.Uint64N(n)
 }
 
 // Close unmounts the model. What it holds can still be read.
