@@ -40,6 +40,14 @@ type update struct {
 	change  string
 }
 
+// entriesOf is what was signed of updates, to be signed again.
+func entriesOf(updates []update) (list []wire.Entry) {
+	for _, u := range updates {
+		list = append(list, wire.Entry{Time: u.time, Kind: wire.KindChange, Channel: u.channel, Change: []byte(u.change)})
+	}
+	return list
+}
+
 // branch is a history that a rogue tells.
 type branch struct {
 	runs  []*wire.Run // from seq 1 on; branches share what is before they part

@@ -90,6 +90,7 @@ func (n *node) compare() string {
 	clock, cuts := n.replica.Clock(), n.cuts()
 	limit := newest(n.now())
 	records := make(map[string]update)
+	var counts []history
 	for _, a := range w.authors {
 		if a == nil {
 			continue
@@ -110,6 +111,7 @@ func (n *node) compare() string {
 		if why := n.compareLedger(a, a.chain(want), limit); why != "" {
 			return why
 		}
+		counts = append(counts, history{a, a.chain(want)})
 		for _, u := range a.chain(want) {
 			if u.channel == kv.DefaultChannel && u.time <= limit {
 				fold(records, u)
@@ -119,7 +121,10 @@ func (n *node) compare() string {
 	if why := n.compareMap(records); why != "" {
 		return why
 	}
-	return n.compareStatus()
+	if why := n.compareStatus(); why != "" {
+		return why
+	}
+	return n.compareModels(counts)
 }
 
 // admits says whether an author counts at the node: its own always does.
@@ -217,6 +222,9 @@ func before(a, b update) bool {
 }
 
 func (n *node) compareMap(records map[string]update) string {
+	if n.kv == nil {
+		return "the map is not mounted"
+	}
 	live := 0
 	for key, u := range records {
 		_, value, _ := readChange(u.change)

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"time"
 
@@ -35,7 +37,8 @@ type node struct {
 	replica *replica.Replica
 	vol     *volume
 	ledger  *ledger
-	kv      *kv.Map
+	kv      *kv.Map           // nil also while it is not mounted
+	models  map[string]driven // those that are mounted, by their nouns
 	ctx     context.Context
 	cancel  context.CancelFunc
 	rises   time.Duration // how long it stays down
@@ -180,15 +183,7 @@ func (n *node) opened(v *volume, r *replica.Replica, err error) {
 	n.replica = r
 	n.ledger = &ledger{limit: func() uint64 { return newest(n.latestNow()) }, fail: w.fail, known: w.known, refused: n.refuses}
 	w.tasks.Go(func() { n.listen(r.Notices(background)) })
-	mapCfg := kv.Config{}
-	if w.options.Map != nil {
-		w.options.Map(&mapCfg)
-	}
-	_, err = r.Mount(ledgerChannel, n.ledger)
-	if err == nil {
-		n.kv, err = kv.Mount(r, "", mapCfg)
-	}
-	if err != nil {
+	if err := n.mountAll(); err != nil {
 		w.fail("crash-safe", "node %d does not mount its models: %v", n.index, err)
 		return
 	}
@@ -270,16 +265,14 @@ func (n *node) fall(v *volume) {
 			l.hangUp()
 		}
 	}
-	r := n.replica
-	if r != nil {
+	if n.replica != nil {
 		n.known = n.cuts()
 	}
+	end := n.closing()
 	n.fell = time.Now()
 	n.cancel()
-	n.replica, n.vol, n.ledger, n.kv = nil, nil, nil, nil
-	if r != nil {
-		w.tasks.Go(func() { r.Close() })
-	}
+	n.replica, n.vol, n.ledger, n.kv, n.models = nil, nil, nil, nil, nil
+	w.tasks.Go(end)
 	w.after(max(n.rises, time.Second), "", func() {
 		if n.vol == nil {
 			n.start()
@@ -293,14 +286,33 @@ func (n *node) stop() {
 	}
 	n.vol.kill()
 	n.cancel()
-	if r := n.replica; r != nil {
-		r.Close()
-	}
+	n.closing()()
 	n.vol, n.replica = nil, nil
 }
 
-// write has the node write changes, one call at a time.
+// closing returns what closes the node's replica, if any, and its models.
+func (n *node) closing() func() {
+	r, models := n.replica, slices.Collect(maps.Values(n.models))
+	return func() {
+		for _, m := range models {
+			m.close()
+		}
+		if r != nil {
+			r.Close()
+		}
+	}
+}
+
+// write has the node write changes.
 func (n *node) write(channel string, changes ...[]byte) {
+	n.writes(func(ctx context.Context, r *replica.Replica) ([]wire.Ref, error) {
+		return r.LocalUpdates(ctx, channel, changes...)
+	})
+}
+
+// writes has the node carry out what writes updates, one at a time. What was written is
+// returned, some perhaps without their hashes, beside an error too.
+func (n *node) writes(f func(context.Context, *replica.Replica) ([]wire.Ref, error)) {
 	if n.author == nil || n.replica == nil || n.writing {
 		return
 	}
@@ -311,8 +323,8 @@ func (n *node) write(channel string, changes ...[]byte) {
 		floor = 0
 	}
 	w.tasks.Go(func() {
-		refs, err := r.LocalUpdates(ctx, channel, changes...)
-		if err == nil && v.ownDurable() < refs[len(refs)-1].Seq {
+		refs, err := f(ctx, r)
+		if len(refs) > 0 && v.ownDurable() < refs[len(refs)-1].Seq {
 			w.fail("acknowledged", "node %d has acknowledged its update %d, and only %d are durable", n.index, refs[len(refs)-1].Seq, v.ownDurable())
 		}
 		w.net.report(fmt.Sprintf("node %d wrote", n.index), func() { n.wrote(v, refs, err, floor) })
@@ -328,14 +340,18 @@ func (n *node) wrote(v *volume, refs []wire.Ref, err error, floor uint64) {
 		if n.vol == v && !v.isDead() && errors.Is(err, replica.ErrForked) {
 			w.fail("one history", "node %d: %v", n.index, err)
 		}
+	}
+	if len(refs) == 0 {
 		return
 	}
-	n.author.mu.Lock()
-	for _, ref := range refs {
-		n.author.acked[ref.Seq] = ref.Hash
+	own := n.author.chain(n.author.frontier)
+	for i, ref := range refs {
+		if ref.Hash == (wire.Hash{}) {
+			refs[i] = own[ref.Seq-1].Ref
+		}
+		n.author.acked[ref.Seq] = refs[i].Hash
 	}
 	first := n.author.updates[refs[0].Hash]
-	n.author.mu.Unlock()
 	w.note("node %d wrote up to %d %v", n.index, refs[len(refs)-1].Seq, refs[len(refs)-1].Hash)
 	if first.time <= floor {
 		w.fail("clock", "node %d dated update %d before one that it had seen", n.index, first.Seq)

@@ -17,6 +17,10 @@ func (w *world) do(i int, o Op) {
 	case Write:
 		channel, list := changes(o)
 		n.write(channel, list...)
+	case Change:
+		n.change(o.Model, o.N, o.Salt)
+	case Remount:
+		n.remount(o.Model, o.For)
 	case Crash, CrashAt, Restore, Cut, Stall, Skew, Withdraw:
 		if time.Now().After(w.guarded) { // else a restored node is being told what it wrote
 			w.harm(n, a, o)
@@ -152,7 +156,7 @@ func mapChange(d dice) []byte {
 	case 0:
 		b, err = kv.SetUntilChange(key, value, longAgo)
 	case 1:
-		b, err = kv.SetUntilChange(key, value, 1<<62)
+		b, err = kv.SetUntilChange(key, value, farAhead)
 	}
 	if err != nil {
 		panic(err)

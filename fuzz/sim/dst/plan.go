@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/hearsaynet/hearsay/replica/model/kv"
 )
 
 // Plan is what is simulated. It follows from its seed alone.
@@ -18,7 +20,9 @@ type Plan struct {
 	Lists   bool  // the keystores can name whom they admit
 	Outside []int // authors, by number, that are not admitted at the start
 	Tight   bool  // only one or two runs of an author may wait for a keystore
-	Ops     []Op
+	// Models are the nouns of the models that the nodes mount besides a kv.Map and a ledger.
+	Models []string
+	Ops    []Op
 }
 
 // Node is an honest node.
@@ -76,6 +80,9 @@ const (
 	Forge     Kind = "forge"      // Node is shown a run in Author's name that it never signed, of the Nth kind
 	Replay    Kind = "replay"     // Node is shown again what Author signed
 	LieDigest Kind = "lie-digest" // Node is told of histories that do not exist
+	Change    Kind = "change"     // Node writes to Model, N times
+	Remount   Kind = "remount"    // Node unmounts Model, and mounts it again after For
+	Borrow    Kind = "borrow"     // the rogue Author signs N changes to Model that were another's, some damaged, and shows them to Node
 )
 
 // Op is one thing that happens.
@@ -88,6 +95,7 @@ type Op struct {
 	N      int
 	For    time.Duration
 	Alt    bool
+	Model  string
 	Salt   uint64 // chance within the op
 }
 
@@ -98,10 +106,13 @@ func (o Op) String() string {
 		return s + fmt.Sprintf(" link %d for %v", o.Link, o.For)
 	case Withdraw, Admit, Window:
 		s += fmt.Sprintf(" author %d", o.Author)
-	case Write, Crash, CrashAt, Restore, Outage, Hang, WrongKey, Skew:
+	case Write, Change, Remount, Crash, CrashAt, Restore, Outage, Hang, WrongKey, Skew:
 		s += fmt.Sprintf(" node %d", o.Node)
 	default:
 		s += fmt.Sprintf(" author %d to node %d", o.Author, o.Node)
+	}
+	if o.Model != "" {
+		s += " " + o.Model
 	}
 	if o.N != 0 {
 		s += fmt.Sprintf(" n=%d", o.N)
@@ -123,6 +134,9 @@ func (p Plan) String() string {
 		b.WriteString(", open to everybody")
 	} else {
 		fmt.Fprintf(&b, ", keystores (listing: %v, little room to wait: %v), at first without %v", p.Lists, p.Tight, p.Outside)
+	}
+	if len(p.Models) > 0 {
+		fmt.Fprintf(&b, ", models %v", p.Models)
 	}
 	b.WriteByte('\n')
 	for i, n := range p.Nodes {
@@ -233,8 +247,34 @@ func NewPlan(seed uint64) Plan {
 		p.add(d, d.between(50, 120))
 	}
 	slices.SortStableFunc(p.Ops, func(a, b Op) int { return int(a.At - b.At) })
-	p.narrow(newDice(seed, 3)) // by itself, and last, so that plans are as they were without
+	// By themselves, and last, so that the ops before are as they were without.
+	p.narrow(newDice(seed, 3))
+	p.drive(newDice(seed, 4))
 	return p
+}
+
+// drive adds models, and what happens to them.
+func (p *Plan) drive(d dice) {
+	if !d.in(60) {
+		return
+	}
+	for _, i := range d.Perm(len(kinds))[:d.between(1, 3)] {
+		p.Models = append(p.Models, kinds[i].noun)
+	}
+	for range d.between(3, 8) * len(p.Models) {
+		o := Op{At: time.Duration(d.Int64N(int64(chaos))), Kind: Change, Salt: d.Uint64(), N: d.between(1, 3)}
+		o.Node, o.Model = d.IntN(len(p.Nodes)), p.Models[d.IntN(len(p.Models))]
+		switch n := d.IntN(100); {
+		case n < 12:
+			o.Kind, o.N, o.For = Remount, 0, time.Duration(d.between(0, 20))*time.Second
+			if d.in(20) {
+				o.Model = kv.DefaultChannel
+			}
+		case n < 24 && p.Rogues > 0:
+			o.Kind, o.Author, o.For = Borrow, len(p.Nodes)+d.IntN(p.Rogues), when(d)
+		}
+		p.Ops = append(p.Ops, o)
+	}
 }
 
 // narrow adds a link that does not go both ways.

@@ -17,7 +17,7 @@ func (w *world) attack(i int, n *node, a *author, o Op) {
 	name := fmt.Sprintf("op %d", i)
 	key := a.signer.Public()
 	switch o.Kind {
-	case Publish, Gap:
+	case Publish, Gap, Borrow:
 		b := w.branch(a, d)
 		runs := []*wire.Run{w.extend(a, b, d, o)}
 		if o.Kind == Gap {
@@ -123,11 +123,7 @@ func (w *world) fork(a *author, d dice, o Op) *branch {
 		b.runs, prev = append(b.runs, run), run.End()
 	}
 	// The run that the fork falls into is signed again, up to there.
-	var entries []wire.Entry
-	for _, u := range a.chain(end)[prev.Seq:after] {
-		entries = append(entries, wire.Entry{Time: u.time, Kind: wire.KindChange, Channel: u.channel, Change: []byte(u.change)})
-	}
-	entries = append(entries, w.entries(d, o)...)
+	entries := append(entriesOf(a.chain(end)[prev.Seq:after]), w.entries(d, o)...)
 	run := a.sign(topic, prev, entries)
 	a.record(run)
 	b.runs = append(b.runs, run)
@@ -146,7 +142,10 @@ func (w *world) entries(d dice, o Op) (list []wire.Entry) {
 	}
 	for i := range o.N {
 		e := wire.Entry{Time: at, Kind: wire.KindChange, Channel: ledgerChannel, Change: fmt.Appendf(nil, "%x %d", o.Salt, i)}
-		if o.For == tie || d.in(50) {
+		switch {
+		case o.Model != "":
+			e.Channel, e.Change = o.Model, w.borrowed(d, o.Model)
+		case o.For == tie || d.in(50):
 			e.Channel, e.Change = kv.DefaultChannel, mapChange(d)
 		}
 		list = append(list, e)
@@ -237,6 +236,9 @@ func (w *world) forge(a *author, d dice, o Op) []wire.Frame {
 
 // longAgo is when some values expire that are written now.
 const longAgo = 1
+
+// farAhead is when some expire that nobody lives to see.
+const farAhead = 1 << 62
 
 // readChange reads a change of a kv.Map, as its documentation has it. What has expired is
 // as good as deleted.

@@ -38,7 +38,6 @@ type Result struct {
 	Trace   string
 	Virtual time.Duration // simulated
 	Frames  int           // delivered
-	Applied int           // updates of the last state of all nodes
 }
 
 // Failure is an invariant that did not hold.
@@ -78,12 +77,13 @@ type world struct {
 	began   time.Time
 	guarded time.Time // until then a restored node asks its peers, and nothing else goes wrong
 	calm    bool      // no more faults
-	queue   events
+	queue   agenda
 	count   int
 	frames  int
 	tasks   sync.WaitGroup
-	seen    map[[sha256.Size]byte]bool // frames that were checked before; under network.mu
-	times   map[string]int             // how often the same frame was written
+	seen    map[[sha256.Size]byte]bool   // frames that were checked before; under network.mu
+	times   map[string]int               // how often the same frame was written
+	shows   map[string]map[string]string // what models show, by what was folded: see shown
 
 	mu      sync.Mutex // guards the fields below
 	failure *Failure
@@ -236,15 +236,15 @@ type event struct {
 	f     func()
 }
 
-type events []event
+type agenda []event
 
-func (e events) Len() int { return len(e) }
-func (e events) Less(i, j int) bool {
+func (e agenda) Len() int { return len(e) }
+func (e agenda) Less(i, j int) bool {
 	return cmp.Or(e[i].at.Compare(e[j].at), cmp.Compare(e[i].count, e[j].count)) < 0
 }
-func (e events) Swap(i, j int) { e[i], e[j] = e[j], e[i] }
-func (e *events) Push(x any)   { *e = append(*e, x.(event)) }
-func (e *events) Pop() any {
+func (e agenda) Swap(i, j int) { e[i], e[j] = e[j], e[i] }
+func (e *agenda) Push(x any)   { *e = append(*e, x.(event)) }
+func (e *agenda) Pop() any {
 	old := *e
 	last := old[len(old)-1]
 	*e = old[:len(old)-1]
