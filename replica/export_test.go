@@ -27,7 +27,48 @@ var TestOnlyPlant = map[string]func(*Config){
 	"acked first":       func(c *Config) { c.testOnly.ackedFirst = true },
 	"guard ignored":     func(c *Config) { c.testOnly.guardIgnored = true },
 	"clock ignored":     func(c *Config) { c.testOnly.clockIgnored = true },
+	"slave tells": func(c *Config) {
+		c.testOnly.session = func(o *SyncConfig) { o.ReceiveOnly, o.SendClock = false, false }
+	},
+	"slave's clock":  func(c *Config) { c.testOnly.session = func(o *SyncConfig) { o.SendClock = o.ReceiveOnly } },
+	"master takes":   func(c *Config) { c.testOnly.session = func(o *SyncConfig) { o.SendOnly = false } },
+	"remount misses": func(c *Config) { c.testOnly.mounted = missing() },
 }
+
+// A model of each kind that the simulator drives passes over what is late.
+func init() {
+	for _, kind := range []string{"doc", "events", "feed", "list", "manifest", "object", "peerkv", "text", "value"} {
+		TestOnlyPlant["late "+kind] = func(c *Config) {
+			c.testOnly.mounted = func(channel string, m Model) Model {
+				if channel != kind {
+					return m
+				}
+				return &hasty{Model: m}
+			}
+		}
+	}
+}
+
+// hasty passes over what comes behind something newer of another author.
+type hasty struct {
+	Model
+	newest Update
+}
+
+func (h *hasty) ApplyUpdate(u Update) (bool, error) {
+	if u.Author != h.newest.Author && u.Time < h.newest.Time {
+		return false, nil
+	}
+	h.newest = u
+	return h.Model.ApplyUpdate(u)
+}
+
+func (h *hasty) Reset() {
+	h.newest = Update{}
+	h.Model.Reset()
+}
+
+func (h *hasty) Rebuilt() { rebuilt(h.Model) }
 
 // WhenDecided has f called between verdicts and what is done about them.
 func WhenDecided(c *Config, f func()) { c.testOnly.decided = f }

@@ -21,6 +21,9 @@ func (r *Replica) Mount(channel string, model Model) (unmount func(), err error)
 	if err := wire.CheckChannel(channel); err != nil {
 		return nil, fmt.Errorf("replica: mount: %w", err)
 	}
+	if swap := r.cfg.testOnly.mounted; swap != nil {
+		model = swap(channel, model)
+	}
 	m := &r.models
 	if err := m.mount(channel, model); err != nil {
 		return nil, fmt.Errorf("replica: mount channel %q: %w", channel, err)
@@ -60,6 +63,9 @@ func (m *models) mount(channel string, model Model) (err error) {
 	if m.rebuilt != rebuilds { // some of it does not count any more
 		model.Reset()
 		told = nil
+	}
+	if m.r.cfg.testOnly.mountMisses && told != nil {
+		told = m.folded
 	}
 	if _, err := m.replay(told, m.folded, mounts); err != nil {
 		return err

@@ -111,6 +111,9 @@ var ErrShort = errors.New("replica: the peer ended the session before it had sen
 // receive, have nothing to do: with StopWhenDrained they part at once, else they stay linked,
 // and LinkStatus says so.
 func (r *Replica) Sync(ctx context.Context, conn io.ReadWriteCloser, o SyncConfig) error {
+	if change := r.cfg.testOnly.session; change != nil {
+		change(&o)
+	}
 	return SyncAll(ctx, conn, o, r)
 }
 

@@ -24,10 +24,13 @@ type testOnly struct {
 	sentFirst        bool // own updates are sent before they are durable
 	ackedFirst       bool // own updates are acknowledged before they are durable
 	guardIgnored     bool // a restored store writes on without asking
+	mountMisses      bool // what comes while a model is being mounted is missing in it
 	clockIgnored     bool // own updates are dated by the wall clock alone
 
 	digestBelieved   func(*Replica, wire.Ref)              // what a peer claims to have moves the frontier
 	cutRunDropped    func(*Replica, wire.Ref) (end uint64) // the run that a cut falls into is not kept
 	duplicateApplied func(*models, *wire.Run)              // an update that comes again is applied again
+	mounted          func(channel string, m Model) Model   // another model is mounted
+	session          func(*SyncConfig)                     // a session is held in another way than it should be
 	decided          func()                                // plants nothing: is called between verdicts and what is done about them
 }
