@@ -35,17 +35,13 @@ var TestOnlyPlant = map[string]func(*Config){
 	"remount misses": func(c *Config) { c.testOnly.mounted = missing() },
 }
 
-// A model of each kind that the simulator drives passes over what is late.
-func init() {
-	for _, kind := range []string{"doc", "events", "feed", "list", "manifest", "object", "peerkv", "text", "value"} {
-		TestOnlyPlant["late "+kind] = func(c *Config) {
-			c.testOnly.mounted = func(channel string, m Model) Model {
-				if channel != kind {
-					return m
-				}
-				return &hasty{Model: m}
-			}
+// PlantLate has the model on a channel pass over what is late.
+func PlantLate(c *Config, channel string) {
+	c.testOnly.mounted = func(ch string, m Model) Model {
+		if ch != channel {
+			return m
 		}
+		return &hasty{Model: m}
 	}
 }
 

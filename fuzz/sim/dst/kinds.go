@@ -33,6 +33,14 @@ var kinds = []kind{
 	{"value", (*scribe).value, []string{"value/history"}},
 }
 
+// Kinds are the nouns of all that a Plan may have among its Models.
+func Kinds() (nouns []string) {
+	for _, k := range kinds {
+		nouns = append(nouns, k.noun)
+	}
+	return nouns
+}
+
 func kindOf(noun string) kind {
 	return kinds[slices.IndexFunc(kinds, func(k kind) bool { return k.noun == noun })]
 }

@@ -16,8 +16,13 @@ func Find[D any](t *testing.T, planted map[string]D, most uint64, plant func(D) 
 	for _, name := range slices.Sorted(maps.Keys(planted)) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
+			o := plant(planted[name])
 			for seed := range most {
-				if r := Run(t, NewPlan(seed), plant(planted[name])); r.Failure != nil {
+				p := NewPlan(seed)
+				if o.Only != nil && !o.Only(p) {
+					continue
+				}
+				if r := Run(t, p, o); r.Failure != nil {
 					t.Logf("found after %d of at most %d seeds: %v", seed+1, most, r.Failure)
 					return
 				}
