@@ -185,15 +185,15 @@ func (s *scribe) doc() error {
 }
 
 func (s *scribe) object() error {
-	path := ""
+	var path strings.Builder
 	for range s.between(1, 4) {
-		path += "/" + s.name()
+		path.WriteString("/" + s.name())
 	}
 	if s.in(25) {
-		_, err := operate(s, models.ObjectRemove, path)
+		_, err := operate(s, models.ObjectRemove, path.String())
 		return err
 	}
-	_, err := operate(s, models.ObjectSet, models.PathValue{Path: path, Value: s.json(3)})
+	_, err := operate(s, models.ObjectSet, models.PathValue{Path: path.String(), Value: s.json(3)})
 	return err
 }
 
