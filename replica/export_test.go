@@ -30,9 +30,9 @@ var TestOnlyPlant = map[string]func(*Config){
 	"slave tells": func(c *Config) {
 		c.testOnly.session = func(o *SyncConfig) { o.ReceiveOnly, o.SendClock = false, false }
 	},
-	"slave's clock":  func(c *Config) { c.testOnly.session = func(o *SyncConfig) { o.SendClock = o.ReceiveOnly } },
-	"master takes":   func(c *Config) { c.testOnly.session = func(o *SyncConfig) { o.SendOnly = false } },
-	"remount misses": func(c *Config) { c.testOnly.mounted = missing() },
+	"slave's clock": func(c *Config) { c.testOnly.session = func(o *SyncConfig) { o.SendClock = o.ReceiveOnly } },
+	"master takes":  func(c *Config) { c.testOnly.session = func(o *SyncConfig) { o.SendOnly = false } },
+	"mount misses":  func(c *Config) { c.testOnly.mountMisses = true },
 }
 
 // PlantLate has the model on a channel pass over what is late.

@@ -184,6 +184,9 @@ func (n *node) compareLedger(a *author, chain []update, limit uint64) string {
 			want[u.Seq] = u.Hash
 		}
 	}
+	if n.unmount == nil {
+		return "the ledger is not mounted"
+	}
 	got := n.ledger.of(a.id)
 	if !maps.Equal(got, want) {
 		return fmt.Sprintf("the ledger has %d updates of %s, %v, not %d, %v", len(got), a.name, seqs(got), len(want), seqs(want))

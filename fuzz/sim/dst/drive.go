@@ -116,9 +116,9 @@ func (l eventLog) dump() (string, error) {
 func (l eventLog) close() { l.Close() }
 
 // mountAll mounts all models of a node.
-func (n *node) mountAll() error {
+func (n *node) mountAll() (err error) {
 	n.models = make(map[string]driven)
-	if _, err := n.replica.Mount(ledgerChannel, n.ledger); err != nil {
+	if n.unmount, err = n.ledger.mount(n.replica); err != nil {
 		return err
 	}
 	for _, noun := range append([]string{kv.DefaultChannel}, n.world.plan.Models...) {
@@ -151,6 +151,9 @@ func (n *node) mount(noun string) (err error) {
 func (n *node) remount(noun string, away time.Duration) {
 	v := n.vol
 	switch m := n.models[noun]; {
+	case noun == ledgerChannel && n.unmount != nil:
+		n.unmount()
+		n.unmount = nil
 	case noun == kv.DefaultChannel && n.kv != nil:
 		n.kv.Close()
 		n.kv = nil
@@ -161,14 +164,35 @@ func (n *node) remount(noun string, away time.Duration) {
 		return
 	}
 	n.world.after(away, "", func() {
-		if n.vol == v && n.replica != nil {
-			n.remounted(noun, v)
+		switch {
+		case n.vol != v || n.replica == nil:
+		case noun == ledgerChannel:
+			n.mountSlowly()
+		default:
+			n.remounted(noun, n.mount(noun))
 		}
 	})
 }
 
-func (n *node) remounted(noun string, v *volume) {
-	if err := n.mount(noun); err != nil && !v.isDead() {
+// mountSlowly mounts the ledger, at which time passes and more comes.
+func (n *node) mountSlowly() {
+	w, v, l, r := n.world, n.vol, n.ledger, n.replica
+	l.pause = func(ref wire.Ref) time.Duration {
+		return time.Duration(fate(3000, w.plan.Seed, "mount", n.index, ref.Author.String(), ref.Seq)) * time.Millisecond
+	}
+	w.tasks.Go(func() {
+		unmount, err := l.mount(r)
+		w.net.report(fmt.Sprintf("node %d mounts", n.index), func() {
+			if n.vol == v {
+				n.unmount = unmount
+				n.remounted(ledgerChannel, err)
+			}
+		})
+	})
+}
+
+func (n *node) remounted(noun string, err error) {
+	if err != nil && !n.vol.isDead() {
 		n.world.fail("crash-safe", "node %d does not mount %q again: %v", n.index, noun, err)
 	}
 	n.world.note("node %d has mounted %q again", n.index, noun)
@@ -176,6 +200,10 @@ func (n *node) remounted(noun string, v *volume) {
 
 // change has a node write to a model, times times.
 func (n *node) change(noun string, times int, salt uint64) {
+	if noun == ledgerChannel {
+		n.write(ledgerChannel, fmt.Appendf(nil, "%x", salt))
+		return
+	}
 	m := n.models[noun]
 	if m == nil {
 		return

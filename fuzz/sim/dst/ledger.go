@@ -3,6 +3,7 @@ package dst
 import (
 	"maps"
 	"sync"
+	"time"
 
 	"github.com/hearsaynet/hearsay/keys"
 	"github.com/hearsaynet/hearsay/replica"
@@ -19,13 +20,19 @@ type ledger struct {
 	known func(replica.Update) bool // it was signed by its author, with this content
 	// refused reports whether the keystore does not admit an author.
 	refused func(keys.NodeID) bool
+	// pause, if set, is waited for at each update while the ledger is being mounted.
+	pause func(wire.Ref) time.Duration
 
-	mu   sync.Mutex // guards seen
-	seen map[keys.NodeID]map[uint64]wire.Hash
+	mu       sync.Mutex // guards the fields below
+	mounting bool
+	seen     map[keys.NodeID]map[uint64]wire.Hash
 }
 
 // ApplyUpdate implements replica.Model.
 func (l *ledger) ApplyUpdate(u replica.Update) (bool, error) {
+	if l.isMounting() && l.pause != nil {
+		time.Sleep(l.pause(u.Ref))
+	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if _, twice := l.seen[u.Author][u.Seq]; twice {
@@ -34,7 +41,7 @@ func (l *ledger) ApplyUpdate(u replica.Update) (bool, error) {
 	if u.Time > l.limit() {
 		l.fail("parked", "update %d of %v had its effect before its time", u.Seq, u.Author)
 	}
-	if l.refused(u.Author) {
+	if !l.mounting && l.refused(u.Author) { // else what is withdrawn meanwhile is taken out in the end
 		l.fail("admitted", "update %d of %v had its effect, and the keystore has said that the author is not admitted", u.Seq, u.Author)
 	}
 	if !l.known(u) {
@@ -45,6 +52,25 @@ func (l *ledger) ApplyUpdate(u replica.Update) (bool, error) {
 	}
 	l.seen[u.Author][u.Seq] = u.Hash
 	return true, nil
+}
+
+func (l *ledger) isMounting() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.mounting
+}
+
+func (l *ledger) setMounting(m bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.mounting = m
+}
+
+// mount mounts the ledger.
+func (l *ledger) mount(r *replica.Replica) (unmount func(), err error) {
+	l.setMounting(true)
+	defer l.setMounting(false)
+	return r.Mount(ledgerChannel, l)
 }
 
 // Reset implements replica.Model.

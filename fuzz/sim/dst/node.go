@@ -37,6 +37,7 @@ type node struct {
 	replica *replica.Replica
 	vol     *volume
 	ledger  *ledger
+	unmount func()            // unmounts the ledger; nil while it is not mounted
 	kv      *kv.Map           // nil also while it is not mounted
 	models  map[string]driven // those that are mounted, by their nouns
 	ctx     context.Context
@@ -271,7 +272,7 @@ func (n *node) fall(v *volume) {
 	end := n.closing()
 	n.fell = time.Now()
 	n.cancel()
-	n.replica, n.vol, n.ledger, n.kv, n.models = nil, nil, nil, nil, nil
+	n.replica, n.vol, n.ledger, n.unmount, n.kv, n.models = nil, nil, nil, nil, nil, nil
 	w.tasks.Go(end)
 	w.after(max(n.rises, time.Second), "", func() {
 		if n.vol == nil {

@@ -20,7 +20,7 @@ type Plan struct {
 	Lists   bool  // the keystores can name whom they admit
 	Outside []int // authors, by number, that are not admitted at the start
 	Tight   bool  // only one or two runs of an author may wait for a keystore
-	// Models are the nouns of the models that the nodes mount besides a kv.Map and a ledger.
+	// Models are what the nodes mount besides a kv.Map and a ledger: some of Kinds.
 	Models []string
 	Ops    []Op
 }
@@ -267,13 +267,28 @@ func (p *Plan) drive(d dice) {
 		switch n := d.IntN(100); {
 		case n < 12:
 			o.Kind, o.N, o.For = Remount, 0, time.Duration(d.between(0, 20))*time.Second
-			if d.in(20) {
+			if n < 2 {
 				o.Model = kv.DefaultChannel
 			}
 		case n < 24 && p.Rogues > 0:
 			o.Kind, o.Author, o.For = Borrow, len(p.Nodes)+d.IntN(p.Rogues), when(d)
 		}
 		p.Ops = append(p.Ops, o)
+	}
+	if d.in(30) {
+		p.mountBusily(d)
+	}
+}
+
+// mountBusily has a node mount its ledger again, which takes a while, and all write to it
+// meanwhile.
+func (p *Plan) mountBusily(d dice) {
+	o := Op{At: time.Duration(d.Int64N(int64(chaos / 2))), Kind: Remount, Node: d.IntN(len(p.Nodes)), Model: ledgerChannel, For: time.Second}
+	p.Ops = append(p.Ops, o)
+	for range 10 {
+		write := Op{Kind: Change, Node: d.IntN(len(p.Nodes)), Model: ledgerChannel, N: 1, Salt: d.Uint64()}
+		write.At = o.At + time.Duration(d.Int64N(int64(chaos/3)))
+		p.Ops = append(p.Ops, write)
 	}
 }
 
