@@ -118,7 +118,7 @@ func (l eventLog) close() { l.Close() }
 // mountAll mounts all models of a node.
 func (n *node) mountAll() (err error) {
 	n.models = make(map[string]driven)
-	if n.unmount, err = n.ledger.mount(n.replica); err != nil {
+	if n.unmount, err = n.replica.Mount(ledgerChannel, n.ledger); err != nil {
 		return err
 	}
 	for _, noun := range append([]string{kv.DefaultChannel}, n.world.plan.Models...) {
@@ -177,11 +177,11 @@ func (n *node) remount(noun string, away time.Duration) {
 // mountSlowly mounts the ledger, at which time passes and more comes.
 func (n *node) mountSlowly() {
 	w, v, l, r := n.world, n.vol, n.ledger, n.replica
-	l.pause = func(ref wire.Ref) time.Duration {
+	pause := func(ref wire.Ref) time.Duration {
 		return time.Duration(fate(3000, w.plan.Seed, "mount", n.index, ref.Author.String(), ref.Seq)) * time.Millisecond
 	}
 	w.tasks.Go(func() {
-		unmount, err := l.mount(r)
+		unmount, err := l.mountSlowly(r, pause)
 		w.net.report(fmt.Sprintf("node %d mounts", n.index), func() {
 			if n.vol == v {
 				n.unmount = unmount

@@ -20,18 +20,18 @@ type ledger struct {
 	known func(replica.Update) bool // it was signed by its author, with this content
 	// refused reports whether the keystore does not admit an author.
 	refused func(keys.NodeID) bool
-	// pause, if set, is waited for at each update while the ledger is being mounted.
-	pause func(wire.Ref) time.Duration
 
-	mu       sync.Mutex // guards the fields below
-	mounting bool
-	seen     map[keys.NodeID]map[uint64]wire.Hash
+	mu sync.Mutex // guards the fields below
+	// pause, if set, is waited for at each update: the ledger is being mounted slowly.
+	pause func(wire.Ref) time.Duration
+	seen  map[keys.NodeID]map[uint64]wire.Hash
 }
 
 // ApplyUpdate implements replica.Model.
 func (l *ledger) ApplyUpdate(u replica.Update) (bool, error) {
-	if l.isMounting() && l.pause != nil {
-		time.Sleep(l.pause(u.Ref))
+	slow := l.pauses()
+	if slow != nil {
+		time.Sleep(slow(u.Ref))
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -41,7 +41,7 @@ func (l *ledger) ApplyUpdate(u replica.Update) (bool, error) {
 	if u.Time > l.limit() {
 		l.fail("parked", "update %d of %v had its effect before its time", u.Seq, u.Author)
 	}
-	if !l.mounting && l.refused(u.Author) { // else what is withdrawn meanwhile is taken out in the end
+	if slow == nil && l.refused(u.Author) { // else what is withdrawn meanwhile is taken out in the end
 		l.fail("admitted", "update %d of %v had its effect, and the keystore has said that the author is not admitted", u.Seq, u.Author)
 	}
 	if !l.known(u) {
@@ -54,22 +54,22 @@ func (l *ledger) ApplyUpdate(u replica.Update) (bool, error) {
 	return true, nil
 }
 
-func (l *ledger) isMounting() bool {
+func (l *ledger) pauses() func(wire.Ref) time.Duration {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.mounting
+	return l.pause
 }
 
-func (l *ledger) setMounting(m bool) {
+func (l *ledger) setPause(pause func(wire.Ref) time.Duration) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.mounting = m
+	l.pause = pause
 }
 
-// mount mounts the ledger.
-func (l *ledger) mount(r *replica.Replica) (unmount func(), err error) {
-	l.setMounting(true)
-	defer l.setMounting(false)
+// mountSlowly mounts the ledger with a pause at each update.
+func (l *ledger) mountSlowly(r *replica.Replica, pause func(wire.Ref) time.Duration) (unmount func(), err error) {
+	l.setPause(pause)
+	defer l.setPause(nil)
 	return r.Mount(ledgerChannel, l)
 }
 
