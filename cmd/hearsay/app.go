@@ -22,6 +22,7 @@ const (
 // app is one run of the program: its streams and the flags that every command has.
 type app struct {
 	in       *os.File
+	stdin    io.Reader // in, until a signal
 	out, err *os.File
 
 	verbose    bool
@@ -40,6 +41,7 @@ func run(args []string) int {
 	a.log = slog.New(&handler{w: redacting{a.err}, level: slog.LevelWarn})
 	ctx, cancel := a.untilSignal()
 	defer cancel()
+	a.stdin = &interruptible{ctx: ctx, r: a.in}
 
 	root := newRootCmd(a)
 	root.SetArgs(args)
@@ -141,7 +143,7 @@ func isTerminal(f *os.File) bool { return term.IsTerminal(int(f.Fd())) }
 // input opens FILE, or standard input for "-" and "".
 func (a *app) input(name string) (io.ReadCloser, error) {
 	if name == "" || name == "-" {
-		return io.NopCloser(a.in), nil
+		return io.NopCloser(a.stdin), nil
 	}
 	return os.Open(name)
 }

@@ -63,7 +63,7 @@ type publisher func(ctx context.Context, name string, data ...[]byte) ([]wire.Re
 // pubLines publishes standard input line by line. Of an update, the name and overhead
 // bytes take some.
 func (a *app) pubLines(ctx context.Context, api node.API, publish publisher, name string, overhead int, asJSON bool) error {
-	lines := newLineReader(a.in, max(0, replica.DefaultMaxChange-overhead-len(name)))
+	lines := newLineReader(a.stdin, max(0, replica.DefaultMaxChange-overhead-len(name)))
 	published := 0
 	batches := batcher[[]byte]{
 		window: 1, // events keep the order of their lines

@@ -105,7 +105,7 @@ func (a *app) wrote(asJSON bool, err error, refs ...wire.Ref) error {
 
 // readChange reads standard input, no more than an update can hold.
 func (a *app) readChange() ([]byte, error) {
-	return readAll(a.in, "standard input", replica.DefaultMaxChange)
+	return readAll(a.stdin, "standard input", replica.DefaultMaxChange)
 }
 
 // readAll reads no more than most bytes of a file.

@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -45,5 +46,36 @@ func (l *lineReader) next() ([]byte, error) {
 			return nil, fmt.Errorf("%w: at most %d bytes", errLineTooLong, l.most)
 		}
 		return line, nil
+	}
+}
+
+// interruptible is a reader that a context ends, though the one that it reads from blocks.
+type interruptible struct {
+	ctx context.Context
+	r   io.Reader
+	buf []byte
+}
+
+func (i *interruptible) Read(p []byte) (int, error) {
+	if err := context.Cause(i.ctx); err != nil {
+		return 0, err // the last read may still be under way
+	}
+	if len(i.buf) < len(p) {
+		i.buf = make([]byte, len(p))
+	}
+	type result struct {
+		n   int
+		err error
+	}
+	got := make(chan result, 1)
+	go func() {
+		n, err := i.r.Read(i.buf[:len(p)])
+		got <- result{n, err}
+	}()
+	select {
+	case <-i.ctx.Done():
+		return 0, context.Cause(i.ctx)
+	case r := <-got:
+		return copy(p, i.buf[:r.n]), r.err
 	}
 }

@@ -3,8 +3,10 @@ package main
 import (
 	"bufio"
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
+	"io"
 	"log/slog"
 	"strings"
 	"testing"
@@ -209,4 +211,25 @@ func allCommands(cmd *cobra.Command) (all []*cobra.Command) {
 		all = append(append(all, sub), allCommands(sub)...)
 	}
 	return all
+}
+
+func TestInterruptible(t *testing.T) {
+	r, w := io.Pipe()
+	defer w.Close()
+	ended := errors.New("a signal")
+	ctx, cancel := context.WithCancelCause(t.Context())
+	in := &interruptible{ctx: ctx, r: r}
+	go w.Write([]byte("hello"))
+	var b [8]byte
+	for i, want := range []string{"he", "llo"} {
+		if n, err := in.Read(b[:2+6*i]); err != nil || string(b[:n]) != want {
+			t.Errorf("read %q, %v", b[:n], err)
+		}
+	}
+	go cancel(ended)
+	for range 2 {
+		if n, err := in.Read(b[:]); n != 0 || !errors.Is(err, ended) {
+			t.Errorf("%d bytes, %v", n, err)
+		}
+	}
 }

@@ -65,7 +65,7 @@ written: hearsay text edit keeps that.`,
 				}
 				text := args[1]
 				if text == "-" {
-					if text, err = readText(c.in, "standard input"); err != nil {
+					if text, err = readText(c.stdin, "standard input"); err != nil {
 						return err
 					}
 				}

@@ -117,7 +117,11 @@ type ExportReader struct {
 // ReadExportStart reads the magic and the Hello of an export file.
 func ReadExportStart(r io.Reader) (*Hello, error) {
 	start := make([]byte, len(exportMagic))
-	if _, err := io.ReadFull(r, start); err != nil || string(start) != exportMagic {
+	n, err := io.ReadFull(r, start)
+	if err != nil && !errors.Is(cutShort(err), io.ErrUnexpectedEOF) {
+		return nil, fmt.Errorf("wire: export: %w", err)
+	}
+	if string(start[:n]) != exportMagic {
 		return nil, malformed("not a hearsay export (its first bytes are not %q)", exportMagic)
 	}
 	f, err := ReadFrame(r)

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/iotest"
 
 	"github.com/hearsaynet/hearsay/keys"
 	"github.com/hearsaynet/hearsay/replica/internal/wiretest"
@@ -165,4 +166,18 @@ func (n *narrow) Write(b []byte) (int, error) {
 		return 0, io.ErrShortWrite
 	}
 	return len(b), nil
+}
+
+// TestExportUnreadable: a file that cannot be read is not said to be malformed.
+func TestExportUnreadable(t *testing.T) {
+	broken := errors.New("input/output error")
+	for _, whole := range []string{"", "hears"} {
+		r := io.MultiReader(strings.NewReader(whole), iotest.ErrReader(broken))
+		if _, err := wire.NewExportReader(r); !errors.Is(err, broken) {
+			t.Errorf("after %q: %v", whole, err)
+		}
+		if _, err := wire.NewExportReader(strings.NewReader(whole)); !errors.Is(err, wire.ErrMalformed) {
+			t.Errorf("%q alone: %v", whole, err)
+		}
+	}
 }
