@@ -2,6 +2,8 @@ package archive_test
 
 import (
 	"bytes"
+	"errors"
+	"io"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -10,6 +12,8 @@ import (
 
 	"github.com/hearsaynet/hearsay/replica"
 	"github.com/hearsaynet/hearsay/replica/archive"
+	"github.com/hearsaynet/hearsay/replica/internal/wiretest"
+	"github.com/hearsaynet/hearsay/replica/wire"
 )
 
 // crashed makes an archive of two files, of which the second was left by a kill, and
@@ -26,12 +30,18 @@ func crashed(t *testing.T) (p *replica.Replica, dir string, flushed replica.Cloc
 }
 
 // damage calls f with the archive in dir after putting bytes in the place of its last file,
-// made by alter of what that holds: for every byte if HEARSAY_LONG is set, else for every
-// seventh, from a random one on.
+// made by alter of what that holds, for some of its bytes.
 func damage(t *testing.T, dir string, alter func(whole []byte, n int) []byte, f func(n int, last string)) {
 	t.Helper()
 	names := filesIn(t, dir)
-	last := names[len(names)-1]
+	damageFile(t, dir, names[len(names)-1], alter, f)
+}
+
+// damageFile is damage of a file: for every byte if HEARSAY_LONG is set, else for every
+// seventh, from a random one on.
+func damageFile(t *testing.T, dir, last string, alter func(whole []byte, n int) []byte, f func(n int, last string)) {
+	t.Helper()
+	names := filesIn(t, dir)
 	whole, err := os.ReadFile(last)
 	must(t, err)
 	first, step := rand.IntN(7), 7
@@ -92,6 +102,11 @@ func TestTorn(t *testing.T) {
 	})
 }
 
+func flip(whole []byte, n int) []byte {
+	whole[n] ^= 1 << (n % 8)
+	return whole
+}
+
 // TestFlipped flips a bit of each byte of the last file, finished or left by a kill. What
 // is altered is named or makes no difference, nothing else is lost, and who goes on has
 // it all again.
@@ -103,10 +118,6 @@ func TestFlipped(t *testing.T) {
 			write(t, p, 1)
 		}
 		intact, _, _ := read(t, dir)
-		flip := func(whole []byte, n int) []byte {
-			whole[n] ^= 1 << (n % 8)
-			return whole
-		}
 		damage(t, dir, flip, func(n int, last string) {
 			clock, _, faults := read(t, dir)
 			if len(faults) == 0 || faults[0].File != last {
@@ -126,5 +137,85 @@ func TestFlipped(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// TestKilledAndFlipped flips a bit of each byte of a file that a kill has left, with
+// statements behind its last mark that the next file has again. What comes all comes once.
+func TestKilledAndFlipped(t *testing.T) {
+	dir := t.TempDir()
+	x, y := wiretest.NewAuthor("x"), wiretest.NewAuthor("y")
+	xs, ys := x.Chain(topic, x.Start(), 1, 2, 1, 1), y.Chain(topic, y.Start(), 1, 1, 1, 2)
+	w := archived(t, dir, [][]*wire.Run{{xs[0], ys[0]}, {xs[1], ys[1]}, {xs[2], ys[2]}})
+	w.TestOnlyKill()
+	first := filesIn(t, dir)[0]
+	b, err := os.ReadFile(first)
+	must(t, err)
+	const markSize = 19
+	must(t, os.WriteFile(first, b[:len(b)-markSize], 0o600))
+	w = archived(t, dir, [][]*wire.Run{xs[2:], ys[2:]})
+	must(t, w.Close())
+	intact, _, _ := read(t, dir)
+	whole := 0
+	damageFile(t, dir, first, flip, func(n int, _ string) {
+		times, faults := readEach(t, dir)
+		if len(faults) == 0 {
+			t.Errorf("byte %d: no fault", n)
+		}
+		for id, ref := range intact {
+			for seq := range ref.Seq {
+				if times[wire.Ref{Author: id, Seq: seq + 1}] == 0 {
+					return // what is lost is lost
+				}
+			}
+		}
+		whole++
+		for ref, came := range times {
+			if came > 1 {
+				t.Errorf("byte %d: update %d of %v comes %d times, with %v", n, ref.Seq, ref.Author, came, faults)
+			}
+		}
+	})
+	if whole == 0 {
+		t.Error("nothing had it all")
+	}
+}
+
+// archived adds an export of some runs, with a mark behind each group of them.
+func archived(t *testing.T, dir string, groups [][]*wire.Run) *archive.Writer {
+	t.Helper()
+	w, err := archive.Create(dir, archive.TestOnlyUnsynced)
+	must(t, err)
+	out, err := wire.NewExportWriter(w, "test", topic)
+	must(t, err)
+	for _, runs := range groups {
+		for _, run := range runs {
+			must(t, out.Write(run))
+		}
+		must(t, out.Mark())
+	}
+	return w
+}
+
+// readEach returns how often each update comes out of an archive, without hashes.
+func readEach(t *testing.T, dir string) (times map[wire.Ref]int, faults []archive.Fault) {
+	t.Helper()
+	r, err := archive.Open(dir)
+	must(t, err)
+	defer r.Close()
+	in, err := wire.NewExportReader(r)
+	must(t, err)
+	times = make(map[wire.Ref]int)
+	for {
+		u, _, err := in.Next()
+		if errors.Is(err, io.EOF) {
+			return times, r.Faults()
+		}
+		must(t, err)
+		if run, ok := u.(*wire.UnverifiedRun); ok {
+			for seq := run.First(); seq <= run.Last(); seq++ {
+				times[wire.Ref{Author: run.Author(), Seq: seq}]++
+			}
+		}
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"io"
 	"maps"
 	"os"
+	"slices"
 
 	"github.com/hearsaynet/hearsay/keys"
 	"github.com/hearsaynet/hearsay/replica/wire"
@@ -17,6 +18,7 @@ import (
 type Reader struct {
 	path  string
 	root  *os.Root
+	topic string
 	files []*file
 	after places // what the first file follows
 	end   places // where the last one leads
@@ -55,87 +57,106 @@ func (r *Reader) open() (err error) {
 		return ErrNoArchive
 	}
 	r.end = places{}
-	joint := joint{whole: places{}}
+	var before []joint
 	for _, name := range names {
 		f, err := scan(r.root, name)
 		if err != nil {
 			return err
 		}
-		if err := r.join(&joint, f); err != nil {
+		if before, err = r.join(before, f); err != nil {
 			return err
 		}
 	}
-	topic := r.Topic()
-	if topic == "" {
-		return fmt.Errorf("%w, %s among them: %s", ErrNoArchive, names[0], r.files[0].faults[0].What)
-	}
-	if r.out, err = wire.NewExportWriter(&r.buf, "hearsay archive", topic); err != nil {
+	if err := r.oneTopic(); err != nil {
 		return err
 	}
-	return r.out.Base(topic, r.after.list())
+	if r.out, err = wire.NewExportWriter(&r.buf, "hearsay archive", r.topic); err != nil {
+		return err
+	}
+	return r.out.Base(r.topic, r.after.list())
 }
 
-// joint is the last good mark before a file.
+// joint is a mark behind which a later file may go on.
 type joint struct {
-	whole places // where it leads
-	file  int    // that it is in
+	file   int // that it is in
+	offset int64
+	leads  places
 }
 
-// join finds out how a file follows those before it. Where it begins at the last good mark
-// before it, those are read up to there and no further. What the file says of authors is
-// not kept: there may be many of both.
-func (r *Reader) join(before *joint, f *file) error {
+// join finds out how a file follows those before it, which may be from any of the joints on:
+// a writer goes on from the last good mark, and may have found more of them good. What
+// comes behind that mark is left to the file. What the file says of authors is not kept:
+// there may be many of both.
+func (r *Reader) join(before []joint, f *file) ([]joint, error) {
 	i := len(r.files)
 	r.files = append(r.files, f)
-	base, end, there := f.base, f.end, f.there
-	f.base, f.end, f.there = nil, nil, nil
-	if topic := r.Topic(); f.topic != "" && f.topic != topic {
-		return fmt.Errorf("%s is of topic %q, those before of %q", f.name, f.topic, topic)
-	}
+	base, end, there, then := f.base, f.end, f.there, f.then
+	f.base, f.end, f.there, f.then = nil, nil, nil, nil
 	if !f.based {
+		all := maps.Clone(r.end)
+		maps.Copy(all, then)
 		maps.Copy(r.end, end)
-		return nil
+		return append(before, joint{i, f.marked, all}), nil
 	}
+	at := slices.IndexFunc(before, func(j joint) bool { return maps.Equal(j.leads, base) })
 	switch id, lacks := r.end.lacks(base); {
 	case i == 0:
 		r.after = base
 		if numberOf(f.name) > 1 {
 			f.faults = append(f.faults, Fault{File: f.name, What: "the files before it are missing"})
 		}
-	case maps.Equal(before.whole, base):
-		for _, earlier := range r.files[before.file:i] {
-			earlier.yield()
+	case at >= 0:
+		j := before[at]
+		r.files[j.file].yield(j.offset)
+		for _, between := range r.files[j.file+1 : i] {
+			between.yield(0)
 		}
 	case lacks:
 		f.faults = append(f.faults, Fault{File: f.name, What: hole(r.end, base, id).Error()})
 	}
-	before.whole, before.file, r.end = there, i, maps.Clone(end)
-	return nil
+	r.end = maps.Clone(end)
+	return []joint{{i, f.whole, there}, {i, f.marked, then}}, nil
 }
 
-// yield leaves what is behind the last good mark to the next file.
-func (f *file) yield() {
+// yield leaves what is behind a mark to the next file.
+func (f *file) yield(mark int64) {
 	var spans []span
 	for _, s := range f.spans {
-		if s.from < f.whole {
-			spans = append(spans, span{s.from, min(s.to, f.whole)})
+		if s.from < mark {
+			spans = append(spans, span{s.from, min(s.to, mark)})
 		}
 	}
 	f.spans = spans
 	for i := range f.faults {
-		f.faults[i].Healed = f.faults[i].Torn || f.faults[i].Bytes > 0 // else it is about what comes before
+		lost := &f.faults[i]
+		lost.Healed = lost.Offset >= mark && (lost.Torn || lost.Bytes > 0) // else it is about what comes before
 	}
 }
 
-// Topic returns the topic of the archive.
-func (r *Reader) Topic() string {
-	for _, f := range r.files {
-		if f.topic != "" {
-			return f.topic
+// oneTopic finds out the topic, which is that of all files. One whose start no mark vouches
+// for may say any.
+func (r *Reader) oneTopic() error {
+	for _, sure := range []bool{true, false} {
+		for _, f := range r.files {
+			switch {
+			case f.topic == "" || f.based != sure:
+			case r.topic == "":
+				r.topic = f.topic
+			case !sure:
+				f.topic = r.topic
+			case f.topic != r.topic:
+				return fmt.Errorf("%s is of topic %q, those before of %q", f.name, f.topic, r.topic)
+			}
 		}
 	}
-	return ""
+	if r.topic == "" {
+		return fmt.Errorf("%w, %s among them: %s", ErrNoArchive, r.files[0].name, r.files[0].faults[0].What)
+	}
+	return nil
 }
+
+// Topic returns the topic of the archive.
+func (r *Reader) Topic() string { return r.topic }
 
 // Files returns the names of the files.
 func (r *Reader) Files() (names []string) {

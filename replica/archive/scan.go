@@ -27,10 +27,11 @@ type file struct {
 	end   places // where it leads
 	spans []span // the frames to read; they begin behind Hello
 
-	// Up to whole all marks are good, and lead to there.
-	whole  int64
-	there  places
-	faults []Fault
+	// Up to whole all marks are good, and lead to there; behind marked there are none, and
+	// those before it lead to then.
+	whole, marked int64
+	there, then   places
+	faults        []Fault
 
 	handle  uint16
 	start   int64 // of the frames behind Hello
@@ -68,10 +69,12 @@ func examine(name string, in io.ReaderAt, size int64) (*file, error) {
 	for more, from := true, f.start; more; from = r.at() {
 		var why error
 		if more, why = f.segment(r, from); why == nil {
+			f.then = nil
 			continue
 		}
+		f.marked, f.then = from, maps.Clone(f.end)
 		if f.there == nil {
-			f.there = maps.Clone(f.end)
+			f.there = f.then
 		}
 		to := f.salvage(in, from)
 		if to == f.size {
@@ -86,6 +89,9 @@ func examine(name string, in io.ReaderAt, size int64) (*file, error) {
 		}
 		f.fault(to, next, why)
 		r, more = f.frames(in, span{next, f.size}), next < f.size
+	}
+	if f.then == nil {
+		f.marked, f.then = f.size, f.end
 	}
 	if f.there == nil {
 		f.there = f.end
