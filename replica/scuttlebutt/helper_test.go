@@ -152,8 +152,11 @@ func (s *script) want(lines ...string) {
 	}
 }
 
-// end closes the peer's side and returns what Sync did.
+// end hangs up, and returns what Sync did. What is on its way is read: a connection that
+// is closed before takes with it what the other side has not read.
 func (s *script) end() error {
+	s.conn.(interface{ CloseWrite() error }).CloseWrite()
+	io.Copy(io.Discard, s.conn)
 	s.conn.Close()
 	return <-s.done
 }
