@@ -114,8 +114,3 @@ func authorByEnd(s *node.Status, end string) (keys.NodeID, error) {
 	return keys.NodeID{}, withHint(fmt.Errorf("%s an id that ends in %q", many, end),
 		"hearsay status lists the authors; Qm… and SHA256:… name any")
 }
-
-// completeNothing is for arguments that are no files.
-func completeNothing(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
-	return nil, cobra.ShellCompDirectiveNoFileComp
-}

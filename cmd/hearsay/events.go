@@ -27,9 +27,8 @@ bytes, and with DATA a few less than 65,536.`,
 		Example: `  hearsay pub door opened
   hearsay pub --for 20s alarm 'front door'
   journalctl -f | hearsay pub journal`,
-		Args:              takes(1, 2),
-		Annotations:       map[string]string{annotationFreeArgs: ""},
-		ValidArgsFunction: completeNothing,
+		Args:        takes(1, 2),
+		Annotations: map[string]string{annotationFreeArgs: ""},
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return a.attach(cmd.Context(), func(api node.API) error {
 				publish, overhead := publisher(api.Publish), events.Overhead
@@ -104,8 +103,7 @@ does not say so.`,
 		Example: `  hearsay tail door
   hearsay tail -n 10 -f 'sensors.**'
   hearsay tail --since 24h`,
-		Args:              takes(0, 1),
-		ValidArgsFunction: completeNothing,
+		Args: takes(0, 1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			q.Pattern = arg(args, 0)
 			var err error

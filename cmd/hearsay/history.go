@@ -40,6 +40,7 @@ time, author, seq, channel and the size of its change in bytes. --json prints th
 	cmd.Flags().StringArrayVar(&f.authors, "author", nil, "only those of `AUTHOR`; may be given several times")
 	listVar(cmd.Flags(), &f.channels, "channel", "only those of channel `NAME`; may be given several times", wire.CheckChannel)
 	cmd.Flags().BoolVar(&f.asJSON, "json", false, "print each update as a JSON object")
+	cmd.RegisterFlagCompletionFunc("order", fixed("author", "time"))
 	a.addTopicFlag(cmd)
 	return cmd
 }

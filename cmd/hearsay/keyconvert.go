@@ -42,7 +42,7 @@ plain one its first, and -N '' has it written in the clear.`,
 	a.keyAccess.add(fl)
 	fl.StringVarP(&f.passphrase, "passphrase", "N", "", "encrypt a private key with `PASSPHRASE`; '' is none (default: as it was)")
 	fl.StringVarP(&f.comment, "comment", "C", "", "give it `COMMENT` (default: the one it has)")
-	cmd.RegisterFlagCompletionFunc("to", cobra.FixedCompletions(formatNames(), cobra.ShellCompDirectiveNoFileComp))
+	cmd.RegisterFlagCompletionFunc("to", fixed(formatNames()...))
 	return cmd
 }
 

@@ -56,7 +56,7 @@ Those that are there stay: when it was ended, the same command goes on.`,
 	fl.StringVar(&f.name, "name", "node", "call the fleet's keys `NAME`-000001 and so on")
 	cmd.MarkFlagFilename("file")
 	cmd.MarkFlagDirname("out")
-	cmd.RegisterFlagCompletionFunc("type", cobra.FixedCompletions([]string{keygen.Ed25519, keygen.RSA}, cobra.ShellCompDirectiveNoFileComp))
+	cmd.RegisterFlagCompletionFunc("type", fixed(keygen.Ed25519, keygen.RSA))
 	return cmd
 }
 

@@ -30,9 +30,8 @@ clock; no older value comes back.`,
   hearsay set --ttl 10m door open
   hearsay set photo - < photo.jpg
   hearsay set -- offset -5`,
-		Args:              takes(2, 2),
-		Annotations:       map[string]string{annotationFreeArgs: ""},
-		ValidArgsFunction: completeNothing,
+		Args:        takes(2, 2),
+		Annotations: map[string]string{annotationFreeArgs: ""},
 		RunE: func(cmd *cobra.Command, args []string) error {
 			expires, err := until.time()
 			if err != nil {
@@ -64,12 +63,11 @@ clock; no older value comes back.`,
 func newDelCmd(a *app) *cobra.Command {
 	asJSON := false
 	cmd := &cobra.Command{
-		Use:               "del KEY",
-		Short:             "Delete a key",
-		Long:              "Deletes KEY, for all who replicate the topic. A key that is not there is no error.",
-		Args:              takes(1, 1),
-		Annotations:       map[string]string{annotationFreeArgs: ""},
-		ValidArgsFunction: completeNothing,
+		Use:         "del KEY",
+		Short:       "Delete a key",
+		Long:        "Deletes KEY, for all who replicate the topic. A key that is not there is no error.",
+		Args:        takes(1, 1),
+		Annotations: map[string]string{annotationFreeArgs: ""},
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return a.attach(cmd.Context(), func(api node.API) error {
 				ctx, cancel := a.durably(cmd.Context(), api)
@@ -125,9 +123,8 @@ func newGetCmd(a *app) *cobra.Command {
 		Long: `Prints the bytes of KEY's value and a newline, or without the newline for --raw. A terminal is
 given control characters escaped, unless --raw. For a key that is not there it prints nothing and
 exits 1.`,
-		Args:              takes(1, 1),
-		Annotations:       map[string]string{annotationFreeArgs: ""},
-		ValidArgsFunction: completeNothing,
+		Args:        takes(1, 1),
+		Annotations: map[string]string{annotationFreeArgs: ""},
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return a.attach(cmd.Context(), func(api node.API) error {
 				v, err := api.Get(cmd.Context(), args[0])
@@ -193,9 +190,8 @@ func newWatchCmd(a *app) *cobra.Command {
 "set KEY VALUE", "del KEY" or "expired KEY VALUE", control characters escaped. * does not
 match a slash, ** does; without GLOB every key is watched. What it told is taken back by
 further changes when an author's key is withdrawn.`,
-		Example:           "  hearsay watch 'sensors/**' --json",
-		Args:              takes(0, 1),
-		ValidArgsFunction: completeNothing,
+		Example: "  hearsay watch 'sensors/**' --json",
+		Args:    takes(0, 1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return a.attach(cmd.Context(), func(api node.API) error {
 				a.following(api)

@@ -51,7 +51,6 @@ type verb struct {
 	use, short, long, example string
 	least, most               int // arguments
 	writes                    bool
-	files                     bool                     // arguments may be files
 	flags                     func(cmd *cobra.Command) // adds the verb's own, if any
 	do                        func(ctx context.Context, c call, args []string) error
 }
@@ -69,16 +68,12 @@ func (n *noun) verbs(all ...verb) {
 		c := call{noun: n}
 		cmd := &cobra.Command{
 			Use: v.use, Short: v.short, Long: v.long, Example: v.example, Args: takes(v.least, v.most),
-			ValidArgsFunction: completeNothing,
 			RunE: func(cmd *cobra.Command, args []string) error {
 				return n.attach(cmd.Context(), func(api node.API) error {
 					c.api = api
 					return v.do(cmd.Context(), c, args)
 				})
 			},
-		}
-		if v.files {
-			cmd.ValidArgsFunction = nil
 		}
 		if v.writes {
 			cmd.Annotations = map[string]string{annotationFreeArgs: ""}

@@ -233,3 +233,17 @@ func TestInterruptible(t *testing.T) {
 		}
 	}
 }
+
+func TestFit(t *testing.T) {
+	const text = "This is a line of thirty-seven letters\nand more.\n\n  an example, which stays as it is, however long\n\nThe end."
+	for width, want := range map[int]string{
+		0:  text,
+		60: text,
+		47: "This is a line of thirty-seven letters and\nmore.\n\n  an example, which stays as it is, however long\n\nThe end.",
+		30: "This is a line of thirty-seven\nletters and more.\n\n  an example, which stays as it is, however long\n\nThe end.",
+	} {
+		if got := (&output{width: width}).fit(text); got != want {
+			t.Errorf("on %d columns:\n%s\nwant\n%s", width, got, want)
+		}
+	}
+}

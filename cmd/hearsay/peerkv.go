@@ -98,8 +98,7 @@ func newRemoteCmd(a *app) *cobra.Command {
 		Long: `Prints the bytes of the value of KEY that AUTHOR has set with hearsay peerkv set, and a newline,
 or without the newline for --raw. AUTHOR is an id, a fingerprint, or the end of an id as hearsay
 status shows it.`,
-		Args:              takes(2, 2),
-		ValidArgsFunction: completeNothing,
+		Args: takes(2, 2),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return a.attach(cmd.Context(), func(api node.API) error {
 				id, err := author(cmd.Context(), api, args[0])

@@ -39,9 +39,7 @@ trust: every update is signed by its author and verified before it is applied.
 	}
 	group(root)
 	cobra.EnableCommandSorting = false
-	// The commands that only hold others are runnable, but only to say so.
-	root.SetUsageTemplate(strings.Replace(root.UsageTemplate(),
-		"{{if .Runnable}}", "{{if and .Runnable (not .HasAvailableSubCommands)}}", 1))
+	fitHelp(root, a.stdout())
 	root.AddGroup(
 		&cobra.Group{ID: groupNode, Title: "Nodes:"},
 		&cobra.Group{ID: groupData, Title: "Keys, values and events:"},
@@ -51,6 +49,8 @@ trust: every update is signed by its author and verified before it is applied.
 		&cobra.Group{ID: groupTry, Title: "Trying and attacking:"},
 	)
 	a.addGlobalFlags(root.PersistentFlags())
+	root.MarkPersistentFlagDirname("data")
+	root.RegisterFlagCompletionFunc("log-format", fixed("text", "json"))
 	inGroup(root, groupNode, newUpCmd(a), newRelayCmd(a), newStatusCmd(a), newDoctorCmd(a), newBridgeCmd(a))
 	inGroup(root, groupData,
 		newSetCmd(a), newGetCmd(a), newDelCmd(a), newKeysCmd(a), newWatchCmd(a),
@@ -85,6 +85,7 @@ func inGroup(root *cobra.Command, id string, cmds ...*cobra.Command) {
 func finish(cmd *cobra.Command) {
 	cmd.Flags().SortFlags = false
 	cmd.SetFlagErrorFunc(flagError)
+	setCompletion(cmd)
 	if inner := cmd.RunE; inner != nil {
 		cmd.RunE = func(cmd *cobra.Command, args []string) error {
 			if err := inner(cmd, args); err != nil {
@@ -107,21 +108,6 @@ func group(cmd *cobra.Command) {
 			return &usageError{"no command given", cmd.CommandPath() + " --help lists the commands"}
 		}
 		return unknownCommand(cmd, args[0])
-	}
-}
-
-// checkHelp makes help about what is not there an error.
-func checkHelp(root *cobra.Command) {
-	root.InitDefaultHelpCmd()
-	help, _, _ := root.Find([]string{"help"})
-	print := help.Run
-	help.Run = nil
-	help.RunE = func(cmd *cobra.Command, args []string) error {
-		if about, rest, err := root.Find(args); err == nil && len(rest) > 0 && about.HasSubCommands() {
-			return unknownCommand(about, rest[0])
-		}
-		print(cmd, args)
-		return nil
 	}
 }
 

@@ -37,7 +37,7 @@ cannot be written, the file is kept, and its name printed.`,
 			do:     func(ctx context.Context, c call, _ []string) error { return c.editText(ctx) },
 		},
 		verb{
-			use: "apply FILE|-", short: "Make the text what a file has", least: 1, most: 1, writes: true, files: true,
+			use: "apply FILE|-", short: "Make the text what a file has", least: 1, most: 1, writes: true,
 			long: `Makes the text what FILE, or standard input for -, has. Only what is different is written,
 as insertions and deletions; what FILE does not have is deleted, also what others have just
 written: hearsay text edit keeps that.`,
