@@ -32,6 +32,7 @@ var TestOnlyPlant = map[string]func(*Config){
 	},
 	"slave's clock": func(c *Config) { c.testOnly.session = func(o *SyncConfig) { o.SendClock = o.ReceiveOnly } },
 	"master takes":  func(c *Config) { c.testOnly.session = func(o *SyncConfig) { o.SendOnly = false } },
+	"other authors": func(c *Config) { c.testOnly.session = func(o *SyncConfig) { o.Authors = nil } },
 	"mount misses":  func(c *Config) { c.testOnly.mountMisses = true },
 }
 

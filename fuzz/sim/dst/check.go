@@ -3,6 +3,7 @@ package dst
 import (
 	"fmt"
 	"maps"
+	"slices"
 	"time"
 
 	"github.com/hearsaynet/hearsay/keys"
@@ -26,6 +27,7 @@ import (
 //	crash-safe     a node opens after every crash, and knows the proofs that it knew
 //	three verdicts what cannot be verified for now is not refused
 //	one way        a session that only sends asks for nothing, one that only receives tells nothing
+//	other authors  a session about some authors tells and asks of no others
 //	admitted       nothing of an author has its effect once the keystore has said no, and nothing else since
 //
 // In the end, when the faults are over:
@@ -68,7 +70,8 @@ func (n *node) checkCuts() {
 
 // compare says what is not as it must be at some node, "" if all is: every honest node
 // has of each author that it admits the whole history or, of one that has forked, what is
-// below the lowest proof; its models hold that and nothing else, but for what waits for
+// below the lowest proof; of an honest author from whose node no path leads to it that is
+// neither hostile nor leaves out authors, it has some of the history; its models hold that and nothing else, but for what waits for
 // its time; it knows the same proofs as all others; and it may write.
 func (w *world) compare() string {
 	for _, n := range w.nodes {
@@ -96,11 +99,16 @@ func (n *node) compare() string {
 			continue
 		}
 		want, cut := wire.Ref{Author: a.id}, uint64(0)
-		if n.admits(a) {
+		got := clock[a.id]
+		switch {
+		case !n.admits(a):
+		case !w.reaches(a, n):
+			want.Seq, want.Hash = got.Seq, got.Hash
+		default:
 			want, cut = a.verdict()
 		}
 		ws := n.windows(a)
-		if got := clock[a.id]; len(ws) > 0 {
+		if len(ws) > 0 {
 			want = lastWithin(a.chain(want), want, ws) // what is stored beyond depends on what came when
 		} else if got.Seq != want.Seq || got.Hash != want.Hash {
 			return fmt.Sprintf("the frontier of %s is %d %v, not %d %v: %s", a.name, got.Seq, got.Hash, want.Seq, want.Hash, n.explain(a.id, got.Seq+1))
@@ -125,6 +133,12 @@ func (n *node) compare() string {
 		return why
 	}
 	return n.compareModels(counts)
+}
+
+// reaches reports whether a node surely gets all of an author: what rogues have signed is
+// shown in the end to one from which all are reached.
+func (w *world) reaches(a *author, n *node) bool {
+	return a.rogue || w.plan.reached(slices.Index(w.authors, a))[n.index]
 }
 
 // admits says whether an author counts at the node: its own always does.
@@ -257,7 +271,7 @@ func (n *node) compareStatus() string {
 		return fmt.Sprintf("%d runs wait for the keystore", s.Counts.Waiting)
 	}
 	for _, a := range s.Authors {
-		if b := n.world.byID[a.ID]; b == nil || !n.admits(b) || a.Seq == 0 || len(n.windows(b)) > 0 {
+		if b := n.world.byID[a.ID]; b == nil || !n.admits(b) || !n.world.reaches(b, n) || a.Seq == 0 || len(n.windows(b)) > 0 {
 			continue
 		}
 		switch a.State {
@@ -297,7 +311,7 @@ func (w *world) heal() {
 			continue
 		}
 		n := w.nodes[fate(len(w.nodes), w.plan.Seed, "confess", i)]
-		for n.gone() {
+		for n.gone() || !w.plan.reachesAll(n.index) {
 			n = w.nodes[(n.index+1)%len(w.nodes)]
 		}
 		for j, b := range a.branches {

@@ -20,6 +20,7 @@ type ledger struct {
 	known func(replica.Update) bool // it was signed by its author, with this content
 	// refused reports whether the keystore does not admit an author.
 	refused func(keys.NodeID) bool
+	dead    func() bool // the node has crashed meanwhile: nothing matters any more
 
 	mu sync.Mutex // guards the fields below
 	// pause, if set, is waited for at each update: the ledger is being mounted slowly.
@@ -32,6 +33,9 @@ func (l *ledger) ApplyUpdate(u replica.Update) (bool, error) {
 	slow := l.pauses()
 	if slow != nil {
 		time.Sleep(slow(u.Ref))
+	}
+	if l.dead() {
+		return false, nil
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()

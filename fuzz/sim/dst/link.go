@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"time"
 
 	"github.com/hearsaynet/hearsay/keys"
@@ -61,12 +62,25 @@ func (l *link) hold(n, peer *node, side int) {
 	}
 	cfg.SendOnly, cfg.ReceiveOnly, cfg.SendClock = way == Sends, way == Receives || way == Listens, way == Receives
 	cfg.Shuffle = rand.New(rand.NewPCG(w.plan.Seed, fateBits(w.plan.Seed, p.name, side))).Shuffle
-	n.keepsTo(way, e)
+	if side == 0 {
+		cfg.Authors = l.authors()
+	}
+	n.keepsTo(way, cfg.Authors, e)
 	r, ctx := n.replica, n.ctx
 	w.tasks.Go(func() {
 		err := r.Sync(ctx, e, cfg)
 		w.net.report(fmt.Sprintf("%s side %d", p.name, side), func() { l.ended(p, n, err) })
 	})
+}
+
+// authors are those that the sessions of one side are about, nil for all.
+func (l *link) authors() (ids []keys.NodeID) {
+	for _, i := range l.plan.Authors {
+		if a := l.world.authors[i]; a != nil {
+			ids = append(ids, a.id)
+		}
+	}
+	return ids
 }
 
 // ended follows the end of a session: the other side's ends as well.
@@ -149,27 +163,71 @@ func (n *node) watch(e *end) {
 	e.onSend = func(f wire.Frame) { n.sends(vol, f) }
 }
 
-// keepsTo checks that nothing leaves a node but what the way of its session allows.
-func (n *node) keepsTo(way Way, e *end) {
+// keepsTo checks that nothing leaves a node but what the way of its session allows, about
+// some authors, nil for all.
+func (n *node) keepsTo(way Way, authors []keys.NodeID, e *end) {
 	checks := e.onSend
 	e.onSend = func(f wire.Frame) {
 		checks(f)
-		if !way.allows(f) {
+		if !way.allows(f, authors != nil) {
 			n.world.fail("one way", "node %d, which %s, has sent a %v%s", n.index, way, f.Type, n.world.describe(f))
+		}
+		if authors != nil && !within(f, authors) {
+			n.world.fail("other authors", "node %d, whose session is about %v, has sent a %v%s", n.index, authors, f.Type, n.world.describe(f))
 		}
 	}
 }
 
-func (way Way) allows(f wire.Frame) bool {
+// allows reports whether a side may send a frame. One that listens may name whom it asks
+// for, and says of nobody how far it has them.
+func (way Way) allows(f wire.Frame, named bool) bool {
 	switch f.Type {
 	case wire.FrameRun, wire.FrameHead, wire.FrameFork, wire.FrameKey:
 		return way != Receives && way != Listens
 	case wire.FrameDigest:
 		d, err := wire.ParseDigest(f.Body)
-		told := err != nil || len(d.Refs) > 0
-		return !told && way == Listens || way == Receives || way == "" || way == Sends && !told && d.Unnamed == wire.UnnamedNotWanted
+		switch {
+		case err != nil:
+			return false
+		case way == Sends:
+			return len(d.Refs) == 0 && d.Unnamed == wire.UnnamedNotWanted
+		case way == Listens:
+			return !slices.ContainsFunc(d.Refs, func(ref wire.Ref) bool { return !named || ref.Seq > 0 })
+		}
 	}
 	return true
+}
+
+// within reports whether a frame tells or asks of no others than some authors.
+func within(f wire.Frame, authors []keys.NodeID) bool {
+	var about []keys.NodeID
+	switch f.Type {
+	case wire.FrameRun:
+		if u, err := wire.ParseRun(topic, f.Body); err == nil {
+			about = append(about, u.Author())
+		}
+	case wire.FrameHead:
+		if u, err := wire.ParseHead(topic, f.Body); err == nil {
+			about = append(about, u.Author())
+		}
+	case wire.FrameFork:
+		if u, err := wire.ParseProof(topic, f.Body); err == nil {
+			about = append(about, u.Author())
+		}
+	case wire.FrameKey:
+		if k, err := wire.ParseKey(f.Body); err == nil {
+			about = append(about, k.ID())
+		}
+	case wire.FrameDigest:
+		d, err := wire.ParseDigest(f.Body)
+		if err != nil || d.Unnamed == wire.UnnamedWanted {
+			return false
+		}
+		for _, ref := range d.Refs {
+			about = append(about, ref.Author)
+		}
+	}
+	return !slices.ContainsFunc(about, func(id keys.NodeID) bool { return !slices.Contains(authors, id) })
 }
 
 // sends checks a frame that leaves a node: network.mu is held.

@@ -182,7 +182,7 @@ func (n *node) opened(v *volume, r *replica.Replica, err error) {
 	}
 	w.note("node %d is up", n.index)
 	n.replica = r
-	n.ledger = &ledger{limit: func() uint64 { return newest(n.latestNow()) }, fail: w.fail, known: w.known, refused: n.refuses}
+	n.ledger = &ledger{limit: func() uint64 { return newest(n.latestNow()) }, fail: w.fail, known: w.known, refused: n.refuses, dead: v.isDead}
 	w.tasks.Go(func() { n.listen(r.Notices(background)) })
 	if err := n.mountAll(); err != nil {
 		w.fail("crash-safe", "node %d does not mount its models: %v", n.index, err)

@@ -32,14 +32,15 @@ type Node struct {
 	Gone   bool          // it is left out: see Plan.Without
 }
 
-// Link joins two nodes.
+// Link joins two nodes. From some node all others are reached over links that are not
+// hostile, and do not leave out authors.
 type Link struct {
 	A, B int
-	// Hostile: who carries the frames drops, repeats, reorders and alters some. The links
-	// that are not, and go both ways, join all nodes.
+	// Hostile: who carries the frames drops, repeats, reorders and alters some.
 	Hostile bool
 	// Way is how A holds its sessions, and Back how B does; "" is both ways.
 	Way, Back Way
+	Authors   []int // that A's sessions are about, by number; nil: all
 }
 
 // Way is how one side of a link holds its sessions.
@@ -53,7 +54,10 @@ const (
 )
 
 // narrow reports whether not all goes both ways.
-func (l Link) narrow() bool { return l.Way != "" || l.Back != "" }
+func (l Link) narrow() bool { return l.Way != "" || l.Back != "" || l.Authors != nil }
+
+// passes reports whether the node at one side is sent what the one at the other has.
+func (l Link) passes(from, to Way) bool { return from != Receives && from != Listens && to != Sends }
 
 // Kind is what an Op does.
 type Kind string
@@ -150,6 +154,9 @@ func (p Plan) String() string {
 			if l.narrow() {
 				fmt.Fprintf(&b, ", %d %s, %d %s", l.A, cmp.Or(l.Way, "both"), l.B, cmp.Or(l.Back, "both"))
 			}
+			if l.Authors != nil {
+				fmt.Fprintf(&b, ", authors %v", l.Authors)
+			}
 			b.WriteByte('\n')
 		}
 	}
@@ -184,26 +191,43 @@ func (p Plan) Without(node int) (less Plan, ok bool) {
 	return p, p.joined()
 }
 
-// joined reports whether the links that are not hostile join all nodes that there are.
+// joined reports whether from some node all that there are are reached.
 func (p *Plan) joined() bool {
-	first := slices.IndexFunc(p.Nodes, func(n Node) bool { return !n.Gone })
-	if first < 0 {
-		return false
-	}
-	reached := map[int]bool{first: true}
-	for range p.Nodes {
-		for _, l := range p.Links {
-			if !l.Hostile && !l.narrow() && !p.Nodes[l.A].Gone && !p.Nodes[l.B].Gone && (reached[l.A] || reached[l.B]) {
-				reached[l.A], reached[l.B] = true, true
-			}
+	for i, n := range p.Nodes {
+		if !n.Gone && p.reachesAll(i) {
+			return true
 		}
 	}
+	return false
+}
+
+func (p *Plan) reachesAll(from int) bool {
+	reached := p.reached(from)
 	for i, n := range p.Nodes {
 		if !n.Gone && !reached[i] {
 			return false
 		}
 	}
 	return true
+}
+
+// reached returns the nodes that get all that a node has, whatever happens on the way.
+func (p *Plan) reached(from int) map[int]bool {
+	reached := map[int]bool{from: true}
+	for range p.Nodes {
+		for _, l := range p.Links {
+			if l.Hostile || l.Authors != nil || p.Nodes[l.A].Gone || p.Nodes[l.B].Gone {
+				continue
+			}
+			if reached[l.A] && l.passes(l.Way, l.Back) {
+				reached[l.B] = true
+			}
+			if reached[l.B] && l.passes(l.Back, l.Way) {
+				reached[l.A] = true
+			}
+		}
+	}
+	return reached
 }
 
 // Kept returns the numbers of the ops that are left.
@@ -292,15 +316,31 @@ func (p *Plan) mountBusily(d dice) {
 	}
 }
 
-// narrow adds a link that does not go both ways.
+// narrow adds a link that does not go both ways, or not for all authors, and makes of a
+// node that has one link a slave or a master of the others.
 func (p *Plan) narrow(d dice) {
 	a, b := d.IntN(len(p.Nodes)), d.IntN(len(p.Nodes))
-	if a == b || !d.in(60) {
-		return
-	}
 	ways := []Way{Sends, Receives, Listens, ""}
-	l := Link{A: a, B: b, Hostile: d.in(30), Way: ways[d.IntN(3)], Back: ways[d.IntN(4)]}
-	p.Links = append(p.Links, l)
+	if a != b && d.in(60) {
+		l := Link{A: a, B: b, Hostile: d.in(30), Way: ways[d.IntN(3)], Back: ways[d.IntN(4)]}
+		if d.in(40) {
+			l.Authors = d.Perm(p.authors())[:d.between(1, 2)]
+		}
+		p.Links = append(p.Links, l)
+	}
+	if leaf := d.IntN(len(p.Nodes)); leaf > 0 && d.in(40) && p.links(leaf) == 1 {
+		p.Links[leaf-1].Back = ways[d.IntN(3)] // the link that joins it to those before
+	}
+}
+
+// links is how many a node has.
+func (p *Plan) links(node int) (n int) {
+	for _, l := range p.Links {
+		if l.A == node || l.B == node {
+			n++
+		}
+	}
+	return n
 }
 
 func (p *Plan) add(d dice, ops int) {
