@@ -22,10 +22,34 @@ func TestPlantedLate(t *testing.T) {
 	for _, kind := range dst.Kinds() {
 		planted[kind] = kind
 	}
-	dst.Find(t, planted, 150, func(kind string) dst.Options {
-		return dst.Options{
-			Replica: func(c *replica.Config) { replica.PlantLate(c, kind) },
-			Only:    func(p dst.Plan) bool { return slices.Contains(p.Models, kind) },
-		}
-	})
+	dst.Find(t, planted, 150, late)
+}
+
+// late plants a model of a kind that passes over what is late.
+func late(kind string) dst.Options {
+	return dst.Options{
+		Replica: func(c *replica.Config) { replica.PlantLate(c, kind) },
+		Only:    func(p dst.Plan) bool { return slices.Contains(p.Models, kind) },
+	}
+}
+
+// TestPlantedShrunk: of a plan that shows a defect of order, or of a session one way,
+// little is left.
+func TestPlantedShrunk(t *testing.T) {
+	for name, test := range map[string]struct {
+		options dst.Options
+		most    int // ops
+	}{
+		"slave tells": {dst.Options{Replica: replica.TestOnlyPlant["slave tells"]}, 1},
+		"late value":  {late("value"), 5},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			plan, rule := dst.FirstFailing(t, 150, test.options)
+			less := dst.Shrink(t, plan, test.options, rule)
+			if got := len(less.Kept()); got > test.most {
+				t.Errorf("%d ops are left of %d, want %d at most:\n%v", got, len(plan.Kept()), test.most, less)
+			}
+		})
+	}
 }

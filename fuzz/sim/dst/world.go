@@ -27,7 +27,7 @@ type Options struct {
 	Replica func(*replica.Config)
 	// Map changes how each kv.Map is made, if set.
 	Map func(*kv.Config)
-	// Only says which plans Find plays; nil: all.
+	// Only says which plans FirstFailing plays; nil: all.
 	Only func(Plan) bool
 	// Trace is given a line for each thing that happens, if set.
 	Trace func(string)
