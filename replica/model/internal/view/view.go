@@ -41,16 +41,34 @@ func (v *View[Shared]) Read(share func() *Shared) *Shared {
 
 // Change calls change, of which readers see all or nothing.
 func (v *View[Shared]) Change(share func() *Shared, change func()) {
+	v.Begin()
+	defer v.End(share)
+	change()
+}
+
+// Begin begins a change, of which readers see nothing until End. Until then, those that
+// find nothing shared wait.
+func (v *View[Shared]) Begin() {
 	v.mu.Lock()
-	defer v.mu.Unlock()
 	if v.unread++; v.read.Swap(false) {
 		v.unread = 0
 	}
 	if v.unread >= patience {
 		v.shared.Store(nil)
-		change()
-		return
 	}
-	change()
-	v.shared.Store(share())
+}
+
+// End ends a change.
+func (v *View[Shared]) End(share func() *Shared) {
+	defer v.mu.Unlock()
+	if v.unread < patience {
+		v.shared.Store(share())
+	}
+}
+
+// Exclude calls f, which reads what is not shared, while nothing is changed.
+func (v *View[Shared]) Exclude(f func()) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	f()
 }

@@ -37,6 +37,26 @@ func TestView(t *testing.T) {
 	}
 }
 
+// TestDuring: while a change is made readers see what was before, and wait for nothing.
+func TestDuring(t *testing.T) {
+	var v View[int]
+	state := 1
+	share := func() *int { return new(state) }
+	v.Read(share)
+	for range 2 * patience {
+		v.Begin()
+		state++
+		if got := *v.Read(share); got != state-1 {
+			t.Fatalf("during the change to %d readers see %d", state, got)
+		}
+		v.End(share)
+		if got := *v.Read(share); got != state {
+			t.Fatalf("after the change to %d readers see %d", state, got)
+		}
+	}
+	v.Exclude(func() { state = 0 })
+}
+
 // TestTogether is for the race detector.
 func TestTogether(t *testing.T) {
 	var v View[[2]int]
@@ -46,6 +66,7 @@ func TestTogether(t *testing.T) {
 	for range 2 {
 		readers.Go(func() {
 			last := 0
+			v.Exclude(func() { last = state[1] })
 			for last < 10_000 {
 				got := *v.Read(share)
 				if got[0] != got[1] || got[0] < last {
