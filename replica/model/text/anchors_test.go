@@ -32,9 +32,9 @@ func written(rng *rand.Rand, names []string, updates int) (us []replica.Update, 
 
 // shownIDs returns the characters that are shown, in order.
 func shownIDs(s *sequence) (ids []charID) {
-	for x := range s.tree.shown {
+	for x := range s.between(0, s.len()) {
 		for i := range int(x.n) {
-			ids = append(ids, charID{x.author.id, x.place(i)})
+			ids = append(ids, charID{x.span.author.id, x.place(i)})
 		}
 	}
 	return ids

@@ -121,15 +121,11 @@ func (a *author) wait(seq uint64, h hanger) {
 	a.hangers[seq] = append(a.hangers[seq], h)
 }
 
-// awaited returns what waits for an update, and forgets it.
-func (a *author) awaited(seq uint64) (hangers []hanger, deletes []pending) {
-	hangers = a.hangers[seq]
-	delete(a.hangers, seq)
+// awaited returns a delete that waits for an update, if there is one, and forgets it.
+func (a *author) awaited(seq uint64) (d pending, ok bool) {
 	rank, _ := a.pending.Rank(pending{from: placeOf(seq, 0), to: -1})
-	for rank < a.pending.Len() && a.pending.At(rank).from.seq() == seq {
-		d := a.pending.At(rank)
-		a.pending.Delete(d)
-		deletes = append(deletes, d)
+	if rank == a.pending.Len() || a.pending.At(rank).from.seq() != seq {
+		return d, false
 	}
-	return hangers, deletes
+	return a.pending.Delete(a.pending.At(rank))
 }

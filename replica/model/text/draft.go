@@ -14,23 +14,19 @@ import (
 var ErrApplied = errors.New("applied already")
 
 // Draft is the text as it was at one moment, to be edited elsewhere and applied later. It
-// takes the size of the text and about 150 bytes for each piece that was written in one go.
+// takes nothing at first: what is deleted meanwhile stays in memory, and about 100 bytes for
+// each piece of the text as others change.
 type Draft struct {
 	text    *Text
-	base    string
-	shown   *sequence // what was shown, without its text
+	was     *contents
 	applied atomic.Bool
 }
 
 // Draft begins a draft.
-func (t *Text) Draft() *Draft {
-	d := &Draft{text: t}
-	t.read(func(s *sequence) { d.base, d.shown = s.text(), s.clone() })
-	return d
-}
+func (t *Text) Draft() *Draft { return &Draft{text: t, was: t.read()} }
 
 // String returns the text as it was.
-func (d *Draft) String() string { return d.base }
+func (d *Draft) String() string { return d.was.text() }
 
 // Apply writes what a diff finds different in a new version of the draft. All else keeps its
 // characters, so that what others have written since the draft began stays, as do positions.
@@ -46,7 +42,8 @@ func (d *Draft) Apply(ctx context.Context, version string) ([]wire.Ref, error) {
 }
 
 func (d *Draft) pieces(version string) []piece {
-	return d.shown.pieces(d.text.model.self, counted(diff(d.base, version), d.base))
+	base := d.was.text()
+	return d.was.pieces(d.text.model.self, counted(diff(base, version), base))
 }
 
 // Apply makes the text that is shown now a new version: Draft and its Apply in one. What is
@@ -54,15 +51,4 @@ func (d *Draft) pieces(version string) []piece {
 // for a while begins with Draft.
 func (t *Text) Apply(ctx context.Context, version string) ([]wire.Ref, error) {
 	return t.Draft().Apply(ctx, version)
-}
-
-// clone returns a sequence of what is shown, which knows places, but no text.
-func (s *sequence) clone() *sequence {
-	c := newSequence()
-	for x := range s.tree.shown {
-		y := newSpan(x.key(), nil, int(x.n))
-		y.stretches = x.stretches // they are appended to, never changed
-		c.tree.putBefore(nil, y)
-	}
-	return c
 }

@@ -24,9 +24,8 @@ type Writer struct{ *Text }
 
 // Replace returns what Text.Replace would write, which must fit one change.
 func (w Writer) Replace(at, n int, text string) []byte {
-	s := w.model.state.Now()
 	e := newEncoder(w.model.self)
-	if rest, _ := e.fill(s.pieces(w.model.self, []replacement{{from: at, to: at + n, text: text}})); rest != nil {
+	if rest, _ := e.fill(w.read().pieces(w.model.self, []replacement{{from: at, to: at + n, text: text}})); rest != nil {
 		panic("it does not fit")
 	}
 	return e.change()
@@ -45,12 +44,11 @@ func (w Writer) Version(version string) (changes [][]byte) {
 
 // Shown returns the updates of which a character is shown, without their hashes.
 func Shown(t *Text) (refs []wire.Ref) {
-	t.read(func(s *sequence) {
-		for x := range s.tree.shown {
-			for i := range int(x.n) {
-				refs = append(refs, wire.Ref{Author: x.author.id, Seq: x.place(i).seq()})
-			}
+	c := t.read()
+	for x := range c.between(0, c.len()) {
+		for i := range int(x.n) {
+			refs = append(refs, wire.Ref{Author: x.span.author.id, Seq: x.place(i).seq()})
 		}
-	})
+	}
 	return refs
 }

@@ -1,9 +1,8 @@
 package text
 
 const (
-	// MaxChange bounds a change, in bytes, so that one update, of 16,000 inserts, holds
-	// readers up for some 20 ms at most, and for what waited for it. It is part of the
-	// encoding.
+	// MaxChange bounds a change, in bytes, so that one update, of 16,000 inserts, takes
+	// some 20 ms at most, besides what waited for it. It is part of the encoding.
 	MaxChange = 64 << 10
 	// MaxAnchors bounds the characters that an insert names as its place: the one before
 	// it, and three to fall back on while that one's author is not there. It is part of the
@@ -25,6 +24,10 @@ const (
 	// maxScan bounds how often an insert's writer, looking for anchors to fall back on, goes
 	// from one author's text to another's.
 	maxScan = 64
+	// maxSteps bounds the pieces that an update inserts, deletes or moves before readers see
+	// them, and so how long one may have to wait: some 0.5 ms, and for its turn. What most
+	// updates do is seen as one.
+	maxSteps = 256
 	// maxMoved bounds the text, in characters, that watchers are told of one update that
 	// makes it move: an author may make as much of it move as it likes with 40 bytes, and as
 	// often as it has let texts wait for that update.

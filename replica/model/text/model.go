@@ -41,32 +41,17 @@ func (m *model) ApplyUpdate(u replica.Update) (changed bool, err error) {
 	}
 	s, seen := m.state.Fold()
 	if !seen {
-		changed, _ = s.fold(&u, &c, nil)
-		return changed, nil
+		return s.apply(&u, &c), nil
 	}
 	m.watches.Together(func(tell func(event)) {
-		var told *edits
 		if m.watches.Watched() {
-			told = new(edits)
+			s.edits = &edits{version: s.version + 1}
 		}
-		var version uint64
-		changed, version = s.fold(&u, &c, told)
-		told.tell(tell, Edit{Author: u.Author, Local: u.Author == m.self, Version: version})
+		changed = s.apply(&u, &c)
+		s.edits.tell(tell, Edit{Author: u.Author, Local: u.Author == m.self})
+		s.edits = nil
 	})
 	return changed, nil
-}
-
-// fold applies an update while nobody reads.
-func (s *sequence) fold(u *replica.Update, c *change, told *edits) (changed bool, version uint64) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.edits = told
-	changed = s.apply(u, c)
-	s.edits = nil
-	if changed {
-		s.version++
-	}
-	return changed, s.version
 }
 
 // Reset implements replica.Model.
@@ -79,8 +64,7 @@ func (m *model) Rebuilt() {
 		if now == nil {
 			return
 		}
-		// Only the methods of replica.Model write, and they come one at a time.
-		now.version += old.version + 1
+		now.views.Change(now.share, func() { now.version += old.version + 1 })
 		var e Edit
 		if m.watches.Watched() {
 			e = difference(old.text(), now.text())

@@ -473,6 +473,57 @@ func TestSlowWatcher(t *testing.T) {
 	})
 }
 
+// TestLargeUpdate: of an update that does much readers see parts, each with a version that
+// tells watchers which edits they have.
+func TestLargeUpdate(t *testing.T) {
+	const chars = 900
+	ada, ben := newPen("ada"), newPen("ben")
+	for i := range chars {
+		from, to := ada, ben
+		if i%2 == 1 {
+			from, to = to, from
+		}
+		livetest.Apply(t, to.model, from.replace(t, uint64(i+1), i/2, 0, string(rune('a'+i%26))))
+	}
+	begin, first := ada.Snapshot()
+	last, err := ada.Position(chars-1, text.Behind)
+	if err != nil {
+		t.Fatal(err)
+	}
+	edits := watch(t, ada.Text)
+	seen := map[uint64]string{first: begin}
+	var reader sync.WaitGroup
+	reader.Go(func() {
+		for s := begin; s != "all new"; {
+			var version uint64
+			s, version = ada.Snapshot()
+			seen[version] = s
+			if at, err := ada.At(last); err != nil || at > chars+len("all new") {
+				t.Errorf("the last character is at %d, %v", at, err)
+			}
+		}
+	})
+	livetest.Apply(t, ada.model, ben.replace(t, chars+1, 0, chars, "all new"))
+	reader.Wait()
+	now, at := begin, first
+	for now != "all new" {
+		e := <-edits
+		if s, ok := seen[at]; ok && e.Version > at && s != now {
+			t.Fatalf("version %d was %q, its edits make %q", at, s, now)
+		}
+		at = e.Version
+		if !strings.HasPrefix(now[e.At:], e.Deleted) {
+			t.Fatalf("%q is not at %d of %q", e.Deleted, e.At, now)
+		}
+		now = now[:e.At] + e.Inserted + now[e.At+len(e.Deleted):]
+	}
+	_, version := ada.Snapshot()
+	if s, ok := seen[at]; ok && s != now || at+1 < version || version < first+chars/300 {
+		t.Errorf("of versions %d to %d the last edit has %d, which was %q", first, version, at, s)
+	}
+	ada.Close()
+}
+
 // TestConcurrentUse is for the race detector.
 func TestConcurrentUse(t *testing.T) {
 	us, _ := threeAtOnce(t, 1500)

@@ -38,36 +38,34 @@ type Position struct {
 
 // Position returns the position at a place, 0 to Len: with Before, before the character
 // that is there, and with Behind, behind the one to the left of it. The error wraps ErrRange.
-func (t *Text) Position(at int, side Side) (p Position, err error) {
-	t.read(func(s *sequence) {
-		if err = s.checkRange(at, 0); err != nil {
-			return
-		}
-		p.Side = side
-		switch {
-		case side == Behind && at == 0:
-			p.Side = Before
-			return
-		case side == Before && at == s.len():
-			p.Side = Behind
-			return
-		case side == Behind:
-			at--
-		}
-		x, i := s.tree.shownAt(at)
-		p.Author, p.Seq, p.Index = x.author.id, x.place(i).seq(), x.place(i).index()
-	})
-	return p, err
+func (t *Text) Position(at int, side Side) (Position, error) {
+	c := t.read()
+	if err := c.checkRange(at, 0); err != nil {
+		return Position{}, err
+	}
+	switch {
+	case side == Behind && at == 0:
+		return Position{Side: Before}, nil
+	case side == Before && at == c.len():
+		return Position{Side: Behind}, nil
+	case side == Behind:
+		at--
+	}
+	x, i := c.at(at)
+	p := x.place(i)
+	return Position{x.span.author.id, p.seq(), p.index(), side}, nil
 }
 
 // At returns where a position is now, in characters from the beginning. The error wraps
 // ErrNotThere.
 func (t *Text) At(p Position) (at int, err error) {
-	t.read(func(s *sequence) { at, err = s.at(p) })
+	s := t.model.state.Now()
+	s.views.Exclude(func() { at, err = s.where(p) })
 	return at, err
 }
 
-func (s *sequence) at(p Position) (int, error) {
+// where is At for who keeps writers out.
+func (s *sequence) where(p Position) (int, error) {
 	if p.Author.IsZero() {
 		if p.Side == Behind {
 			return s.len(), nil

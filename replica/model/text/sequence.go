@@ -1,30 +1,38 @@
 package text
 
 import (
-	"bytes"
-	"strings"
-	"sync"
 	"unicode/utf8"
 
 	"github.com/hearsaynet/hearsay/keys"
 	"github.com/hearsaynet/hearsay/replica"
+	"github.com/hearsaynet/hearsay/replica/model/internal/view"
 )
 
 // sequence is the state: a replicated growable array (Roh et al., "Replicated abstract data
 // types", JPDC 2011), as the timestamped insertion tree of Attiya et al. ("Specification
 // and complexity of collaborative text editing", PODC 2016) in the order of a walk through
 // it. A character's parent is the one it hangs on and always has the lower key; children
-// come in descending order of their keys. So the tree need not be kept: see tree.firstBelow.
+// come in descending order of their keys. So the tree need not be kept: see firstBelow.
+//
+// One goroutine changes it. Readers see contents, as they were after the last step.
 type sequence struct {
-	mu      sync.RWMutex // guards all fields and what they point to
-	authors map[keys.NodeID]*author
-	tree    tree
-	size    int    // of the text, in bytes
-	version uint64 // counts the updates that changed something
-	edits   *edits // what is being told to watchers, nil if there are none
+	contents
+	generation uint64 // counts the contents that readers may see
+	views      view.View[contents]
+	authors    map[keys.NodeID]*author
+	steps      int    // of the update under way, since readers saw any
+	edits      *edits // what is being told to watchers, nil if there are none
 }
 
 func newSequence() *sequence { return &sequence{authors: make(map[keys.NodeID]*author)} }
+
+// read returns the contents.
+func (s *sequence) read() *contents { return s.views.Read(s.share) }
+
+func (s *sequence) share() *contents {
+	s.generation++
+	return new(s.contents)
+}
 
 func (s *sequence) author(id keys.NodeID) *author {
 	a := s.authors[id]
@@ -37,6 +45,9 @@ func (s *sequence) author(id keys.NodeID) *author {
 
 // apply folds one update.
 func (s *sequence) apply(u *replica.Update, c *change) (changed bool) {
+	s.views.Begin()
+	defer s.views.End(s.share)
+	s.steps = 0
 	by := s.author(u.Author)
 	named := []*author{by}
 	for i := range c.authors() {
@@ -51,6 +62,7 @@ func (s *sequence) apply(u *replica.Update, c *change) (changed bool) {
 			n := utf8.RuneCount(p.text)
 			s.insert(key{u.Time, by, placeOf(u.Seq, chars)}, &p, named, n)
 			chars += n
+			s.step()
 			continue
 		}
 		k := key{u.Time, by, placeOf(u.Seq, 0)}
@@ -58,17 +70,35 @@ func (s *sequence) apply(u *replica.Update, c *change) (changed bool) {
 			if s.delete(&k, named[p.author], e) {
 				changed = true
 			}
+			s.step()
 		}
 	}
-	if hangers, deletes := by.awaited(u.Seq); chars > 0 {
-		s.arrived(by, u.Seq, hangers, deletes)
+	s.arrived(by, u.Seq, chars > 0)
+	if changed = changed || chars > 0; changed {
+		s.version++
 	}
-	return changed || chars > 0
+	return changed
 }
 
-// arrived does what waited for an update.
-func (s *sequence) arrived(by *author, seq uint64, hangers []hanger, deletes []pending) {
-	for _, h := range hangers {
+// step is called after each piece of an update, when nothing is half done. Of an update of
+// many, readers see those so far, and who waits goes on.
+func (s *sequence) step() {
+	if s.steps++; s.steps < maxSteps {
+		return
+	}
+	s.steps = 0
+	s.version++
+	s.edits.next()
+	s.views.End(s.share)
+	s.views.Begin()
+}
+
+// arrived does what waited for an update, unless that inserts nothing, and forgets it.
+func (s *sequence) arrived(by *author, seq uint64, inserts bool) {
+	for _, h := range by.hangers[seq] {
+		if !inserts {
+			break
+		}
 		to := charRef{by, placeOf(seq, h.index)}
 		if at, i := to.find(); h.level < h.hanging.level && at != nil {
 			from, k := h.first.find()
@@ -77,9 +107,14 @@ func (s *sequence) arrived(by *author, seq uint64, hangers []hanger, deletes []p
 				h.hanging.level = h.level
 			}
 		}
+		s.step()
 	}
-	for _, d := range deletes {
-		s.delete(d.by, by, extent{seq, d.from.index(), d.to})
+	delete(by.hangers, seq)
+	for d, ok := by.awaited(seq); ok; d, ok = by.awaited(seq) {
+		if inserts {
+			s.delete(d.by, by, extent{seq, d.from.index(), d.to})
+		}
+		s.step()
 	}
 }
 
@@ -117,11 +152,11 @@ func (s *sequence) put(k key, at charRef, text []byte, n int) {
 		s.split(over, over.search(k.place))
 	}
 	behind, next := s.spot(k, at)
-	s.edits.insert(next, s.tree.root, text)
+	s.edits.insert(next, s.root, text)
 	s.size += len(text)
 	if behind != nil && behind.next() == next && !behind.deleted && behind.follows(k, n) {
+		s.grows(behind, n)
 		behind.join(k, text, n)
-		behind.grows(n)
 		return
 	}
 	for n > 0 {
@@ -143,7 +178,7 @@ func (s *sequence) spot(k key, at charRef) (behind, next *span) {
 			s.split(behind, i+1)
 		}
 	}
-	return behind, s.tree.firstBelow(behind, k)
+	return behind, s.firstBelow(behind, k)
 }
 
 // move puts a text and all that hangs on it behind another character.
@@ -154,10 +189,10 @@ func (s *sequence) move(first charRef, k key, to charRef) {
 	}
 	// All that hangs on it has higher keys, and what follows a lower one.
 	rank := from.rank()
-	moved := s.tree.take(from, s.tree.firstBelow(from, k))
+	moved := s.take(from, s.firstBelow(from, k))
 	_, next := s.spot(k, to)
-	s.edits.move(rank, moved, next, s.tree.root)
-	s.tree.putBefore(next, moved)
+	s.edits.move(rank, moved.node, next, s.root)
+	s.putBefore(next, moved)
 }
 
 // delete deletes what is there of characters that are older than the delete, whose key is
@@ -179,6 +214,7 @@ func (s *sequence) delete(k *key, of *author, e extent) bool {
 			return changed
 		}
 		s.kill(at, i, at.search(end))
+		s.step()
 		changed = true
 	}
 }
@@ -193,7 +229,7 @@ func (s *sequence) kill(at *span, i, k int) {
 	}
 	s.edits.delete(at)
 	s.size -= len(at.text)
-	at.grows(-at.own())
+	s.grows(at, -at.own())
 	at.kill()
 	at.author.live.Delete(entry{first: at.first})
 	s.merge(at)
@@ -204,7 +240,8 @@ func (s *sequence) kill(at *span, i, k int) {
 
 // add puts a span before another, or at the end.
 func (s *sequence) add(next, x *span) {
-	s.tree.putBefore(next, x)
+	x.generation = s.generation
+	s.putBefore(next, x)
 	x.author.spans.Set(entry{x.first, x})
 	if t := x.author.tail; t == nil || t.first < x.first {
 		x.author.tail = x
@@ -216,9 +253,10 @@ func (s *sequence) add(next, x *span) {
 
 // split cuts a span in two and returns the second.
 func (s *sequence) split(x *span, i int) *span {
+	s.own(x)
 	next := x.next()
 	r := x.cut(i)
-	x.grows(-r.own())
+	s.grows(x, -r.own())
 	s.add(next, r)
 	return r
 }
@@ -229,45 +267,12 @@ func (s *sequence) merge(x *span) {
 	if y == nil || y.deleted != x.deleted || !x.follows(y.key(), int(y.n)) {
 		return
 	}
-	s.tree.take(y, y.next())
+	s.take(y, y.next())
 	if y.author.tail == y {
 		y.author.tail = x
 	}
 	y.author.spans.Delete(entry{first: y.first})
 	y.author.live.Delete(entry{first: y.first})
+	s.grows(x, y.own())
 	x.absorb(y)
-	if !y.deleted {
-		x.grows(int(y.n))
-	}
-}
-
-func (s *sequence) len() int {
-	if s.tree.root == nil {
-		return 0
-	}
-	return s.tree.root.shown
-}
-
-func (s *sequence) text() string {
-	var b strings.Builder
-	b.Grow(s.size)
-	for x := range s.tree.shown {
-		b.Write(x.text)
-	}
-	return b.String()
-}
-
-// slice returns the shown characters from one rank up to, not including, another.
-func (s *sequence) slice(from, to int) string {
-	var b bytes.Buffer
-	if from == to {
-		return ""
-	}
-	x, i := s.tree.shownAt(from)
-	for n := to - from; n > 0; x, i = x.nextShown(), 0 {
-		k := min(int(x.n), i+n)
-		b.Write(x.slice(i, k))
-		n -= k - i
-	}
-	return b.String()
 }

@@ -270,25 +270,34 @@ func replay(text string, list []edit) string {
 
 // all walks through the spans in order.
 func (s *sequence) all(yield func(*span) bool) {
-	x := s.tree.root
+	x := spanOf(s.root)
 	for x != nil && x.left != nil {
-		x = x.left
+		x = x.left.span
 	}
 	for ; x != nil && yield(x); x = x.next() {
 	}
+}
+
+// pathOf returns the path to a span.
+func pathOf(x *span) (p path) {
+	for ; x != nil; x = x.parent {
+		p = append(p, x.node)
+	}
+	slices.Reverse(p)
+	return p
 }
 
 // check checks what must hold between the spans, the tree and the authors.
 func (s *sequence) check(t testing.TB) {
 	t.Helper()
 	spans, total, size := 0, 0, 0
-	next, stop := iter.Pull(s.tree.shown)
+	next, stop := iter.Pull(s.between(0, s.len()))
 	defer stop()
 	for x := range s.all {
 		spans++
 		if !x.deleted {
-			if got, _ := next(); got != x {
-				t.Fatalf("the next span that is shown is %v, want %v", got, x)
+			if got, _ := next(); got != (cut{x.node, 0, int(x.n)}) {
+				t.Fatalf("what is shown next is %v, want %v", got, x)
 			}
 		}
 		if x.rank() != total {
@@ -310,9 +319,13 @@ func (s *sequence) check(t testing.TB) {
 				t.Fatalf("characters %d and %d: %v, %v", i-1, i, x.keyOf(i-1), x.keyOf(i))
 			}
 		}
-		for _, c := range []*span{x.left, x.right} {
-			if c != nil && c.parent != x {
-				t.Fatal("a child has another parent")
+		for _, c := range []*node{x.left, x.right} {
+			switch {
+			case c == nil:
+			case c.span.node != c || c.span.parent != x:
+				t.Fatal("a child has another parent, or is not what it was")
+			case c.generation == s.generation && x.generation != s.generation:
+				t.Fatal("readers may see a node, and not one below it")
 			}
 		}
 		shown, least, only := x.shown, x.least, x.only
@@ -323,8 +336,8 @@ func (s *sequence) check(t testing.TB) {
 		for other != nil && other.author == x.author {
 			other = other.prev()
 		}
-		if got := x.prevOther(); got != other {
-			t.Fatalf("the span of another author before is %v, want %v", got, other)
+		if got := pathOf(x).prevOther(); got == nil && other != nil || got != nil && (other == nil || !slices.Equal(got, pathOf(other))) {
+			t.Fatalf("the way to the span of another author before is %v, want that to %v", got, other)
 		}
 	}
 	if got, more := next(); more {
@@ -502,5 +515,81 @@ func TestDifference(t *testing.T) {
 		if got := fmt.Sprintf("%d -%s > -%s", e.At, e.Deleted, e.Inserted); got != tt.want {
 			t.Errorf("%q to %q: got %s, want %s", tt.old, tt.now, got, tt.want)
 		}
+	}
+}
+
+// TestContentsStay: what readers have does not change with the text.
+func TestContentsStay(t *testing.T) {
+	seed := rand.Uint64()
+	t.Logf("seed %d", seed)
+	rng := rand.New(rand.NewPCG(seed, 0))
+	for i := range 50 {
+		us := wild(rng, i%2 == 0)
+		if i%10 == 0 {
+			us = typed(rng)
+		}
+		s := newSequence()
+		var had []*contents
+		var said []string
+		say := func(c *contents) string {
+			return fmt.Sprint(c.len(), c.version, c.text(), c.spans(), c.pieces(testID("a"), []replacement{{from: c.len() / 2, to: c.len(), text: "x"}}))
+		}
+		for k := range us {
+			if rng.IntN(4) == 0 {
+				had = append(had, s.read())
+				said = append(said, say(s.read()))
+			}
+			c, err := parseChange(us[k].Change)
+			if err != nil {
+				t.Fatal(err)
+			}
+			s.apply(&us[k], &c)
+		}
+		for k, c := range had {
+			if got := say(c); got != said[k] {
+				t.Fatalf("history %d: contents were %s, and are %s", i, said[k], got)
+			}
+		}
+		s.check(t)
+	}
+}
+
+// TestSteps: whatever an update does a great many times, readers and who waits have their
+// turn meanwhile.
+func TestSteps(t *testing.T) {
+	const many = 10 * maxSteps
+	s := newSequence()
+	steps := func(name, author string, seq, time uint64, fill func(e *encoder)) {
+		e := newEncoder(testID(author))
+		fill(e)
+		u := livetest.Update(author, seq, time, e.change())
+		c, err := parseChange(u.Change)
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.read()
+		before := s.generation
+		s.apply(&u, &c)
+		if n := s.generation - before; n < many/maxSteps {
+			t.Errorf("%s: readers had %d turns, want %d", name, n, many/maxSteps)
+		}
+	}
+	var every2nd []extent
+	for i := range many {
+		every2nd = append(every2nd, extent{2, 2 * i, 2*i + 1})
+	}
+	steps("inserts that wait", "b", 1, 10, func(e *encoder) {
+		for range many {
+			e.insert([]charID{{testID("a"), placeOf(1, 0)}}, "y")
+		}
+	})
+	steps("inserts that waited", "a", 1, 1, func(e *encoder) { e.insert(nil, "x") })
+	steps("deletes that wait", "c", 1, 20, func(e *encoder) { e.delete(testID("a"), every2nd) })
+	steps("deletes that waited", "a", 2, 2, func(e *encoder) { e.insert(nil, strings.Repeat("x", 2*many)) })
+	steps("deletes of nothing", "c", 2, 21, func(e *encoder) { e.delete(testID("a"), every2nd) })
+	steps("a delete of many pieces", "c", 3, 22, func(e *encoder) { e.delete(testID("a"), []extent{{1, 0, 1}, {2, 0, 2 * many}}) })
+	s.check(t)
+	if got := s.text(); got != strings.Repeat("y", many) {
+		t.Errorf("%d characters are left", len(got))
 	}
 }

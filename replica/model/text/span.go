@@ -8,21 +8,31 @@ import (
 )
 
 // span is characters of one author that stand one behind the other, in the order of their
-// places and of their keys, all shown or all deleted. It is a node of the tree of all spans.
+// places and of their keys, all shown or all deleted. The node and the parent are for who
+// changes the sequence; the others never change.
 type span struct {
-	left, right, parent *span
-	least               *span   // in the subtree, the span with the lowest key
-	only                *author // whose all spans of the subtree are, nil if there are several
-	shown               int     // characters that are not deleted, in the subtree
-	priority            uint32
+	*node            // as it is now
+	parent   *span   // above it in the tree, nil for the root
+	author   *author // of whom readers may see the id
+	first    place
+	time     uint64 // of the first character
+	priority uint32 // in the tree
+}
+
+// node is a span at one moment, in the tree of all. It does not change any more once readers
+// may see it.
+type node struct {
+	span        *span
+	left, right *node
+	least       *span   // in the subtree, the span with the lowest key
+	only        *author // whose all spans of the subtree are, nil if there are several
+	shown       int     // characters that are not deleted, in the subtree
+	generation  uint64  // of the sequence, when the node was made
 
 	n         uint16 // characters, 1 to maxSpan
 	deleted   bool
-	author    *author
-	first     place
-	time      uint64    // of the first character
-	text      []byte    // nil if deleted
-	stretches []stretch // nil if all characters are of one update
+	text      []byte    // nil if deleted; it is appended to, never changed
+	stretches []stretch // nil if all characters are of one update; likewise
 }
 
 // stretch is the characters of one update in a span.
@@ -32,33 +42,46 @@ type stretch struct {
 }
 
 func newSpan(k key, text []byte, n int) *span {
-	s := &span{priority: rand.Uint32(), n: uint16(n), author: k.author, first: k.place, time: k.time, text: slices.Clone(text)}
+	s := &span{author: k.author, first: k.place, time: k.time, priority: rand.Uint32()}
+	s.node = &node{span: s, n: uint16(n), text: slices.Clone(text)}
 	s.update()
 	return s
+}
+
+// spanOf returns the span of a node, which may be nil.
+func spanOf(n *node) *span {
+	if n == nil {
+		return nil
+	}
+	return n.span
 }
 
 // alone is the single stretch of a span that lists none.
 func (s *span) alone() stretch { return stretch{s.time, placeOf(s.first.seq(), 0)} }
 
 // stretch returns the stretch of character i.
-func (s *span) stretch(i int) stretch {
-	if s.stretches == nil {
-		return s.alone()
+func (n *node) stretch(i int) stretch {
+	if n.stretches == nil {
+		return n.span.alone()
 	}
-	return s.stretches[sort.Search(len(s.stretches), func(k int) bool { return s.stretches[k].from.index() > i })-1]
+	k := len(n.stretches) - 1
+	if n.stretches[k].from.index() > i { // else it is the last, as it is when text is typed
+		k = sort.Search(k, func(k int) bool { return n.stretches[k].from.index() > i }) - 1
+	}
+	return n.stretches[k]
 }
 
 // place returns character i's place. Only the first stretch may begin within an update.
-func (s *span) place(i int) place {
-	st := s.stretch(i)
+func (n *node) place(i int) place {
+	st := n.stretch(i)
 	i -= st.from.index()
-	if st.from.seq() == s.first.seq() {
-		i += s.first.index()
+	if first := n.span.first; st.from.seq() == first.seq() {
+		i += first.index()
 	}
 	return placeOf(st.from.seq(), i)
 }
 
-func (s *span) last() place { return s.place(int(s.n) - 1) }
+func (n *node) last() place { return n.place(int(n.n) - 1) }
 
 func (s *span) key() key { return key{s.time, s.author, s.first} }
 
@@ -70,11 +93,11 @@ func (s *span) search(p place) int {
 }
 
 // own returns how many characters of the span itself are shown.
-func (s *span) own() int {
-	if s.deleted {
+func (n *node) own() int {
+	if n.deleted {
 		return 0
 	}
-	return int(s.n)
+	return int(n.n)
 }
 
 // offset returns where character i of text, which has n, begins, in bytes.
@@ -91,9 +114,9 @@ func offset(text []byte, n, i int) int {
 }
 
 // slice returns the text of the characters from i up to, not including, k.
-func (s *span) slice(i, k int) []byte {
-	from := offset(s.text, int(s.n), i)
-	return s.text[from : from+offset(s.text[from:], int(s.n)-i, k-i)]
+func (n *node) slice(i, k int) []byte {
+	from := offset(n.text, int(n.n), i)
+	return n.text[from : from+offset(n.text[from:], int(n.n)-i, k-i)]
 }
 
 // follows reports whether a character may stand in the span behind its last: o is its key.

@@ -59,47 +59,36 @@ func (t *Text) Close() {
 	t.model.watches.Close()
 }
 
-// read calls f while nothing is written.
-func (t *Text) read(f func(s *sequence)) {
-	s := t.model.state.Now()
-	s.mu.RLock()
-	defer s.mu.RUnlock()
-	f(s)
-}
+// read returns the text as it is now.
+func (t *Text) read() *contents { return t.model.state.Now().read() }
 
 // String returns the text.
-func (t *Text) String() string {
-	text, _ := t.Snapshot()
-	return text
-}
+func (t *Text) String() string { return t.read().text() }
 
 // Snapshot returns the text and its version, which is higher after each update that has
-// changed something, and after each rebuild. It means nothing to another Text.
+// changed something, or each part of a large one, and after each rebuild. It means nothing to
+// another Text.
 func (t *Text) Snapshot() (text string, version uint64) {
-	t.read(func(s *sequence) { text, version = s.text(), s.version })
-	return text, version
+	c := t.read()
+	return c.text(), c.version
 }
 
 // Len returns the length of the text in characters.
-func (t *Text) Len() (n int) {
-	t.read(func(s *sequence) { n = s.len() })
-	return n
-}
+func (t *Text) Len() int { return t.read().len() }
 
 // Slice returns the characters from one place up to, not including, another. Both are at
 // most Len, else the error wraps ErrRange.
-func (t *Text) Slice(from, to int) (text string, err error) {
-	t.read(func(s *sequence) {
-		if err = s.checkRange(from, to-from); err == nil {
-			text = s.slice(from, to)
-		}
-	})
-	return text, err
+func (t *Text) Slice(from, to int) (string, error) {
+	c := t.read()
+	if err := c.checkRange(from, to-from); err != nil {
+		return "", err
+	}
+	return c.slice(from, to), nil
 }
 
 // checkRange checks that the text has n characters from one place on.
-func (s *sequence) checkRange(at, n int) error {
-	if length := s.len(); at < 0 || n < 0 || at > length || n > length-at {
+func (c *contents) checkRange(at, n int) error {
+	if length := c.len(); at < 0 || n < 0 || at > length || n > length-at {
 		return fmt.Errorf("text: %d characters at %d: %w: the text has %d", n, at, ErrRange, length)
 	}
 	return nil
@@ -116,32 +105,10 @@ type Span struct {
 // begins.
 func (t *Text) Spans() iter.Seq[Span] {
 	return func(yield func(Span) bool) {
-		var spans []Span
-		t.read(func(s *sequence) { spans = s.spans() })
-		for _, span := range spans {
+		for _, span := range t.read().spans() {
 			if !yield(span) {
 				return
 			}
 		}
 	}
-}
-
-func (s *sequence) spans() (spans []Span) {
-	at, from := 0, 0
-	var author *author
-	end := func() {
-		if at > from {
-			spans = append(spans, Span{from, s.slice(from, at), author.id})
-		}
-		from = at
-	}
-	for x := range s.tree.shown {
-		if x.author != author {
-			end()
-		}
-		author = x.author
-		at += int(x.n)
-	}
-	end()
-	return spans
 }

@@ -1,62 +1,96 @@
 package text
 
-// tree is all spans in the order of the text, as a treap (Aragon and Seidel, "Randomized
+// The spans stand in the order of the text in a treap (Aragon and Seidel, "Randomized
 // search trees", 1989). Its shape is random, so no author can make it deep, and no part of
-// the state.
-type tree struct{ root *span }
+// the state. A node that readers may see is copied before it is changed, and so is what is
+// above it (Driscoll et al., "Making Data Structures Persistent", 1989).
+
+// own makes a span's node, and all above it, such that no reader sees them.
+func (s *sequence) own(x *span) {
+	if x.generation == s.generation {
+		return // and so are all above it
+	}
+	old := x.node
+	s.ownAlone(x)
+	p := x.parent
+	if p == nil {
+		s.root = x.node
+		return
+	}
+	s.own(p)
+	if p.left == old {
+		p.left = x.node
+	} else {
+		p.right = x.node
+	}
+}
+
+// ownAlone is own for a span that is in no tree, or the root of one.
+func (s *sequence) ownAlone(x *span) {
+	if x.generation != s.generation {
+		n := *x.node
+		n.generation = s.generation
+		x.node = &n
+	}
+}
 
 // update computes what a span says of its subtree, of what its children say of theirs.
 func (s *span) update() {
-	s.shown, s.least, s.only = s.own(), s, s.author
-	if l := s.left; l != nil {
-		s.shown += l.shown
+	n := s.node
+	n.shown, n.least, n.only = n.own(), s, s.author
+	if l := n.left; l != nil {
+		n.shown += l.shown
 		if l.least.key().less(s.key()) {
-			s.least = l.least
+			n.least = l.least
 		}
-		if l.only != s.only {
-			s.only = nil
+		if l.only != n.only {
+			n.only = nil
 		}
 	}
-	if r := s.right; r != nil {
-		s.shown += r.shown
-		if r.least.key().less(s.least.key()) {
-			s.least = r.least
+	if r := n.right; r != nil {
+		n.shown += r.shown
+		if r.least.key().less(n.least.key()) {
+			n.least = r.least
 		}
-		if r.only != s.only {
-			s.only = nil
+		if r.only != n.only {
+			n.only = nil
 		}
 	}
 }
 
-// grows adds n to what is shown of a span and all above it.
-func (s *span) grows(n int) {
-	for ; s != nil; s = s.parent {
-		s.shown += n
+// grows adds k to what is shown of a span and all above it.
+func (s *sequence) grows(x *span, k int) {
+	s.own(x)
+	for ; x != nil; x = x.parent {
+		x.shown += k
 	}
 }
 
 func (s *span) setLeft(l *span) {
-	if s.left = l; l != nil {
-		l.parent = s
+	s.left = nil
+	if l != nil {
+		s.left, l.parent = l.node, s
 	}
 	s.update()
 }
 
 func (s *span) setRight(r *span) {
-	if s.right = r; r != nil {
-		r.parent = s
+	s.right = nil
+	if r != nil {
+		s.right, r.parent = r.node, s
 	}
 	s.update()
 }
 
 // next returns the span behind s, nil if there is none.
 func (s *span) next() *span {
-	if s.right != nil {
-		for s = s.right; s.left != nil; s = s.left {
+	if n := s.right; n != nil {
+		for n.left != nil {
+			n = n.left
 		}
-		return s
+		return n.span
 	}
-	for s.parent != nil && s == s.parent.right {
+	for s.parent != nil && s.node == s.parent.right {
 		s = s.parent
 	}
 	return s.parent
@@ -64,113 +98,33 @@ func (s *span) next() *span {
 
 // prev returns the span before s, nil if there is none.
 func (s *span) prev() *span {
-	if s.left != nil {
-		for s = s.left; s.right != nil; s = s.right {
+	if n := s.left; n != nil {
+		for n.right != nil {
+			n = n.right
 		}
-		return s
+		return n.span
 	}
-	for s.parent != nil && s == s.parent.left {
+	for s.parent != nil && s.node == s.parent.left {
 		s = s.parent
 	}
 	return s.parent
 }
 
-// prevOther returns the nearest span before s that is of another author, nil if there is
-// none.
-func (s *span) prevOther() *span {
-	a := s.author
-	if x := s.left.lastOther(a); x != nil {
-		return x
-	}
-	for s.parent != nil {
-		from := s
-		if s = s.parent; from == s.left {
-			continue
-		}
-		if s.author != a {
-			return s
-		}
-		if x := s.left.lastOther(a); x != nil {
-			return x
-		}
-	}
-	return nil
-}
-
-// lastOther returns the last span of a subtree, which may be nil, that is not of a.
-func (s *span) lastOther(a *author) *span {
-	if s == nil || s.only == a {
-		return nil
-	}
-	for {
-		switch {
-		case s.right != nil && s.right.only != a:
-			s = s.right
-		case s.author != a:
-			return s
-		default:
-			s = s.left
-		}
-	}
-}
-
-// firstShown returns the first span of a subtree, of which some is shown, that is shown
-// itself.
-func (s *span) firstShown() *span {
-	for {
-		switch {
-		case s.left != nil && s.left.shown > 0:
-			s = s.left
-		case !s.deleted:
-			return s
-		default:
-			s = s.right
-		}
-	}
-}
-
-// nextShown returns the nearest span behind s that is shown, nil if there is none, past any
-// number of deleted ones.
-func (s *span) nextShown() *span {
-	if s.right != nil && s.right.shown > 0 {
-		return s.right.firstShown()
-	}
-	for ; s.parent != nil; s = s.parent {
-		p := s.parent
-		switch {
-		case s == p.right:
-		case !p.deleted:
-			return p
-		case p.right != nil && p.right.shown > 0:
-			return p.right.firstShown()
-		}
-	}
-	return nil
-}
-
-// shown walks through the spans that are shown, in order.
-func (t *tree) shown(yield func(*span) bool) {
-	if t.root == nil || t.root.shown == 0 {
-		return
-	}
-	for x := t.root.firstShown(); x != nil && yield(x); x = x.nextShown() {
-	}
-}
-
-// cutBefore takes the tree that s is in apart, and returns the roots of what is before
-// s, which may be nil, and of the rest.
-func cutBefore(s *span) (before, rest *span) {
-	before, up, from := s.left, s.parent, s
-	s.parent = nil
-	s.setLeft(nil)
-	rest = s
-	if before != nil {
+// cutBefore takes the tree that x is in apart, and returns the roots of what is before
+// x, which may be nil, and of the rest.
+func (s *sequence) cutBefore(x *span) (before, rest *span) {
+	s.own(x)
+	if x.left != nil {
+		before = x.left.span
 		before.parent = nil
 	}
+	up, from := x.parent, x.node
+	x.parent = nil
+	x.setLeft(nil)
+	rest = x
 	for up != nil {
 		p := up
-		up = p.parent
-		p.parent = nil
+		up, p.parent = p.parent, nil
 		if p.left == from {
 			p.setLeft(rest)
 			rest = p
@@ -178,116 +132,104 @@ func cutBefore(s *span) (before, rest *span) {
 			p.setRight(before)
 			before = p
 		}
-		from = p
+		from = p.node
 	}
 	return before, rest
 }
 
 // joined puts two trees one behind the other and returns the root. Its recursion is as
 // deep as the trees, some 3 log2 n.
-func joined(l, r *span) *span {
+func (s *sequence) joined(l, r *span) *span {
 	switch {
 	case l == nil:
 		return r
 	case r == nil:
 		return l
 	case l.priority > r.priority:
-		l.setRight(joined(l.right, r))
+		s.ownAlone(l)
+		l.setRight(s.joined(spanOf(l.right), r))
 		return l
 	default:
-		r.setLeft(joined(l, r.left))
+		s.ownAlone(r)
+		r.setLeft(s.joined(l, spanOf(r.left)))
 		return r
 	}
 }
 
-// putBefore puts a tree, of which s is the root, before next, or at the end if that is nil.
-func (t *tree) putBefore(next, s *span) {
-	before, rest := t.root, (*span)(nil)
+// putBefore puts a tree, of which x is the root, before next, or at the end if that is nil.
+func (s *sequence) putBefore(next, x *span) {
+	before, rest := spanOf(s.root), (*span)(nil)
 	if next != nil {
-		before, rest = cutBefore(next)
+		before, rest = s.cutBefore(next)
 	}
-	t.root = joined(joined(before, s), rest)
+	s.setRoot(s.joined(s.joined(before, x), rest))
 }
 
-// take takes the spans from s up to, not including, end out of the tree, or from s on if
+// take takes the spans from x up to, not including, end out of the tree, or from x on if
 // end is nil, and returns their root.
-func (t *tree) take(s, end *span) *span {
-	before, taken := cutBefore(s)
+func (s *sequence) take(x, end *span) *span {
+	before, taken := s.cutBefore(x)
 	var rest *span
 	if end != nil {
-		taken, rest = cutBefore(end)
+		taken, rest = s.cutBefore(end)
 	}
-	t.root = joined(before, rest)
+	s.setRoot(s.joined(before, rest))
 	return taken
+}
+
+func (s *sequence) setRoot(x *span) {
+	s.root = nil
+	if x != nil {
+		s.root = x.node
+	}
 }
 
 // rank returns how many shown characters stand before s.
 func (s *span) rank() int {
-	n := 0
-	if s.left != nil {
-		n = s.left.shown
-	}
+	n := s.left.length()
 	for ; s.parent != nil; s = s.parent {
-		if s == s.parent.right {
+		if s.node == s.parent.right {
 			n += s.parent.shown - s.shown
 		}
 	}
 	return n
 }
 
-// shownAt returns the shown character number i as its span and its index in that.
-func (t *tree) shownAt(i int) (*span, int) {
-	for s := t.root; ; {
-		if s.left != nil {
-			if i < s.left.shown {
-				s = s.left
-				continue
-			}
-			i -= s.left.shown
-		}
-		if i < s.own() {
-			return s, i
-		}
-		i -= s.own()
-		s = s.right
-	}
-}
-
-// firstBelow returns the first span behind s, or of all if s is nil, whose key is less
-// than k; nil if there is none. Where a text with key k hangs on the last character of s,
+// firstBelow returns the first span behind x, or of all if x is nil, whose key is less
+// than k; nil if there is none. Where a text with key k hangs on the last character of x,
 // this is what follows it and all that hangs there with higher keys: what hangs there with
 // lower ones, or anything that follows, as its key is less than that of a character on
-// which s itself hangs, or is one.
-func (t *tree) firstBelow(s *span, k key) *span {
-	if s == nil {
-		return t.root.firstWithin(k)
+// which x itself hangs, or is one.
+func (s *sequence) firstBelow(x *span, k key) *span {
+	if x == nil {
+		return s.root.firstWithin(k)
 	}
 	for {
-		if found := s.right.firstWithin(k); found != nil {
+		if found := x.right.firstWithin(k); found != nil {
 			return found
 		}
-		for s.parent != nil && s == s.parent.right {
-			s = s.parent
+		for x.parent != nil && x.node == x.parent.right {
+			x = x.parent
 		}
-		if s = s.parent; s == nil || s.key().less(k) {
-			return s
+		if x = x.parent; x == nil || x.key().less(k) {
+			return x
 		}
 	}
 }
 
 // firstWithin is firstBelow for a subtree, which may be nil.
-func (s *span) firstWithin(k key) *span {
-	if s == nil || !s.least.key().less(k) {
+func (n *node) firstWithin(k key) *span {
+	if n == nil || !n.least.key().less(k) {
 		return nil
 	}
 	for {
 		switch {
-		case s.left != nil && s.left.least.key().less(k):
-			s = s.left
-		case s.key().less(k):
-			return s
+		case n.left != nil && n.left.least.key().less(k):
+			n = n.left
+		case n.span.key().less(k):
+			return n.span
 		default:
-			s = s.right
+			n = n.right
 		}
 	}
 }

@@ -17,8 +17,8 @@ type Edit struct {
 	// who wrote the text: text moves when that on which it hangs arrives.
 	Author keys.NodeID
 	Local  bool // by the own author
-	// Version is that of the text behind the update that made the edit: who has read a later
-	// one, or the same, has it already. See Snapshot.
+	// Version is that of the text behind the update that made the edit, or that part of it:
+	// who has read a later one, or the same, has it already. See Snapshot.
 	Version uint64
 	// Lost is, in an Edit with nothing else in it but perhaps the Version, how many edits are
 	// not told here, because the reader was too slow or they are too long. It should read the

@@ -32,17 +32,11 @@ func (t *Text) Replace(ctx context.Context, at, n int, text string) ([]wire.Ref,
 	if !utf8.ValidString(text) {
 		return nil, fmt.Errorf("text: %d bytes that are %w", len(text), ErrNotUTF8)
 	}
-	var pieces []piece
-	var err error
-	t.read(func(s *sequence) {
-		if err = s.checkRange(at, n); err == nil {
-			pieces = s.pieces(t.model.self, []replacement{{from: at, to: at + n, text: text}})
-		}
-	})
-	if err != nil {
+	c := t.read()
+	if err := c.checkRange(at, n); err != nil {
 		return nil, err
 	}
-	return t.write(ctx, pieces)
+	return t.write(ctx, c.pieces(t.model.self, []replacement{{from: at, to: at + n, text: text}}))
 }
 
 // piece is one thing to write: text to insert behind the first of some characters that is
@@ -57,14 +51,14 @@ type piece struct {
 // pieces returns what makes replacements, which are in characters and in order. What is
 // inserted comes last to first: where the characters that two texts hang on are gone, and
 // both hang on one before them, the older of the two stands behind the other.
-func (s *sequence) pieces(self keys.NodeID, list []replacement) []piece {
+func (c *contents) pieces(self keys.NodeID, list []replacement) []piece {
 	var all []piece
 	gone := make(map[keys.NodeID][]extent)
 	for _, r := range slices.Backward(list) {
 		if r.text != "" {
-			all = append(all, piece{anchors: s.anchors(self, r.from), text: r.text})
+			all = append(all, piece{anchors: c.anchors(self, r.from), text: r.text})
 		}
-		s.extents(r.from, r.to, gone)
+		c.extents(r.from, r.to, gone)
 	}
 	for _, id := range slices.SortedFunc(maps.Keys(gone), keys.NodeID.Compare) {
 		all = append(all, piece{author: id, extents: inOrder(gone[id])})
@@ -75,36 +69,33 @@ func (s *sequence) pieces(self keys.NodeID, list []replacement) []piece {
 // anchors returns the character before a place and, unless that is the own author's,
 // the nearest before it of other authors, as far as they are found soon. The own author's
 // is the last: it is there whenever what hangs on it is.
-func (s *sequence) anchors(self keys.NodeID, at int) (anchors []charID) {
+func (c *contents) anchors(self keys.NodeID, at int) (anchors []charID) {
 	if at == 0 {
 		return nil
 	}
-	x, i := s.tree.shownAt(at - 1)
+	p, i := c.pathTo(at - 1)
 	for range maxScan {
-		known := slices.ContainsFunc(anchors, func(c charID) bool { return c.author == x.author.id })
-		if !known {
-			anchors = append(anchors, charID{x.author.id, x.place(i)})
+		x := p[len(p)-1]
+		id := x.span.author.id
+		if !slices.ContainsFunc(anchors, func(c charID) bool { return c.author == id }) {
+			anchors = append(anchors, charID{id, x.place(i)})
 		}
-		if x.author.id == self || len(anchors) == MaxAnchors {
+		if id == self || len(anchors) == MaxAnchors {
 			break
 		}
-		if x = x.prevOther(); x == nil {
+		if p = p.prevOther(); p == nil {
 			break
 		}
-		i = int(x.n) - 1
+		i = int(p[len(p)-1].n) - 1
 	}
 	return anchors
 }
 
 // extents adds the shown characters from one rank up to another to those of their authors.
-func (s *sequence) extents(from, to int, of map[keys.NodeID][]extent) {
-	if from == to {
-		return
-	}
-	x, i := s.tree.shownAt(from)
-	for n := to - from; n > 0; x, i = x.nextShown(), 0 {
-		for ; i < int(x.n) && n > 0; i, n = i+1, n-1 {
-			p, id := x.place(i), x.author.id
+func (c *contents) extents(from, to int, of map[keys.NodeID][]extent) {
+	for x := range c.between(from, to) {
+		for i := x.from; i < x.to; i++ {
+			p, id := x.place(i), x.span.author.id
 			list := of[id]
 			if k := len(list) - 1; k >= 0 && list[k].seq == p.seq() && list[k].to == p.index() {
 				list[k].to++
