@@ -7,7 +7,6 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
-	"sync/atomic"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -30,8 +29,8 @@ type app struct {
 	data       string
 	topic      string
 	keyAccess  passphraseFlag
-	keysSigner string      // --keys-signer: an id, or a file
-	editing    atomic.Bool // interrupts are meant for an editor
+	keysSigner string         // --keys-signer: an id, or a file
+	signals    chan os.Signal // the first of them ends the run
 
 	log *slog.Logger
 }
@@ -53,17 +52,12 @@ func run(args []string) int {
 // once.
 func (a *app) untilSignal() (context.Context, context.CancelFunc) {
 	ctx, cancel := context.WithCancelCause(context.Background())
-	signals := make(chan os.Signal, 1)
-	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	a.signals = make(chan os.Signal, 1)
+	signal.Notify(a.signals, os.Interrupt, syscall.SIGTERM)
 	go func() {
-		for s := range signals {
-			if s == os.Interrupt && a.editing.Load() {
-				continue
-			}
-			signal.Stop(signals)
-			cancel(signaled{s})
-			return
-		}
+		s := <-a.signals
+		signal.Stop(a.signals)
+		cancel(signaled{s})
 	}()
 	return ctx, func() { cancel(nil) }
 }

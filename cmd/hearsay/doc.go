@@ -106,18 +106,19 @@ author's key is withdrawn.`,
 
 // add carries an operation out that adds a row, and prints its name.
 func add[Q any](ctx context.Context, c call, op models.Operation[Q, models.Added], q Q) error {
-	ctx, cancel := c.durably(ctx, c.api)
-	defer cancel()
-	added, err := op.One(ctx, c.api, *c.channel, q)
-	if err != nil {
-		return err
-	}
-	return c.print(func(o *output) error {
-		if c.json {
-			return o.json(added)
+	return c.attached(ctx, func(c call) error {
+		ctx, cancel := c.durably(ctx, c.api)
+		defer cancel()
+		added, err := op.One(ctx, c.api, *c.channel, q)
+		if err != nil {
+			return err
 		}
-		_, err := fmt.Fprintln(o, added.Row)
-		return err
+		return c.print(func(o *output) error {
+			if c.json {
+				return o.json(added)
+			}
+			return o.row(added.Row)
+		})
 	})
 }
 

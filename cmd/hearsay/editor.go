@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"syscall"
 
@@ -53,9 +54,15 @@ func (a *app) runEditor(ctx context.Context, file string) error {
 	cmd := exec.CommandContext(ctx, "sh", "-c", editor+` "$1"`, "sh", file)
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
 	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) } // it puts the terminal right
-	a.editing.Store(true)
-	defer a.editing.Store(false)
-	if err := cmd.Run(); err != nil {
+	err := cmd.Start()
+	if err == nil {
+		signal.Ignore(os.Interrupt) // it is the editor's, which has begun and does not ignore it
+		err = cmd.Wait()
+		if signal.Reset(os.Interrupt); ctx.Err() == nil {
+			signal.Notify(a.signals, os.Interrupt)
+		}
+	}
+	if err != nil {
 		return fmt.Errorf("the editor %q ended with %w: nothing is written", editor, err)
 	}
 	return nil

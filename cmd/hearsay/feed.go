@@ -6,6 +6,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/hearsaynet/hearsay/keys"
 	"github.com/hearsaynet/hearsay/replica/node/models"
 )
 
@@ -19,14 +20,9 @@ of them are merged by time.`)
 			long: `Prints the items of all feeds by time, or those of AUTHOR, one a line: author, seq and item
 with tabs between them.`,
 			do: func(ctx context.Context, c call, args []string) error {
-				var q models.FeedPart
-				if len(args) == 1 {
-					var err error
-					if q.Author, err = author(ctx, c.api, args[0]); err != nil {
-						return err
-					}
-				}
-				return show(ctx, c, models.FeedShow, q, printItem)
+				return c.withAuthor(ctx, args, func(c call, id keys.NodeID) error {
+					return show(ctx, c, models.FeedShow, models.FeedPart{Author: id}, printItem)
+				})
 			},
 		},
 		verb{
@@ -50,11 +46,13 @@ items stay theirs.`,
 				if err != nil || seq == 0 {
 					return usagef("%q is no seq: want 1, 2, 3, …", args[0])
 				}
-				status, err := c.api.Status(ctx)
-				if err != nil {
-					return err
-				}
-				return change(ctx, c, models.FeedRemove, models.FeedItem{Author: status.ID, Seq: seq})
+				return c.attached(ctx, func(c call) error {
+					status, err := c.api.Status(ctx)
+					if err != nil {
+						return err
+					}
+					return change(ctx, c, models.FeedRemove, models.FeedItem{Author: status.ID, Seq: seq})
+				})
 			},
 		},
 		verb{

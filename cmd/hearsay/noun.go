@@ -6,6 +6,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/hearsaynet/hearsay/keys"
 	"github.com/hearsaynet/hearsay/replica/node"
 	"github.com/hearsaynet/hearsay/replica/node/models"
 	"github.com/hearsaynet/hearsay/replica/wire"
@@ -58,8 +59,33 @@ type verb struct {
 // call is one call of a verb.
 type call struct {
 	*noun
-	api  node.API
+	api  node.API // nil until it is attached
 	json bool
+}
+
+// attached calls f with the call attached to a node. What is wrong with arguments is said
+// before, and what standard input has is read.
+func (c call) attached(ctx context.Context, f func(c call) error) error {
+	if c.api != nil {
+		return f(c)
+	}
+	return c.attach(ctx, func(api node.API) error {
+		c.api = api
+		return f(c)
+	})
+}
+
+// withAuthor is attached for who is named by the first argument, zero if there is none.
+func (c call) withAuthor(ctx context.Context, args []string, f func(c call, id keys.NodeID) error) error {
+	return c.attached(ctx, func(c call) (err error) {
+		var id keys.NodeID
+		if len(args) > 0 {
+			if id, err = author(ctx, c.api, args[0]); err != nil {
+				return err
+			}
+		}
+		return f(c, id)
+	})
 }
 
 // verbs adds them.
@@ -69,10 +95,7 @@ func (n *noun) verbs(all ...verb) {
 		cmd := &cobra.Command{
 			Use: v.use, Short: v.short, Long: v.long, Example: v.example, Args: takes(v.least, v.most),
 			RunE: func(cmd *cobra.Command, args []string) error {
-				return n.attach(cmd.Context(), func(api node.API) error {
-					c.api = api
-					return v.do(cmd.Context(), c, args)
-				})
+				return v.do(cmd.Context(), c, args)
 			},
 		}
 		if v.writes {
@@ -90,27 +113,12 @@ func (n *noun) verbs(all ...verb) {
 
 // change carries out an operation that writes. With --json its answers are printed.
 func change[Q, A any](ctx context.Context, c call, op models.Operation[Q, A], q Q) error {
-	ctx, cancel := c.durably(ctx, c.api)
-	defer cancel()
-	for answer, err := range op.All(ctx, c.api, *c.channel, q) {
-		if err == nil && c.json {
-			err = c.printJSON(answer)
-		}
-		if err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// show prints the answers of an operation, each as line does, or as JSON.
-func show[Q, A any](ctx context.Context, c call, op models.Operation[Q, A], q Q, line func(o *output, a A) error) error {
-	return c.print(func(o *output) error {
-		for a, err := range op.All(ctx, c.api, *c.channel, q) {
+	return c.attached(ctx, func(c call) error {
+		ctx, cancel := c.durably(ctx, c.api)
+		defer cancel()
+		for answer, err := range op.All(ctx, c.api, *c.channel, q) {
 			if err == nil && c.json {
-				err = o.json(a)
-			} else if err == nil {
-				err = line(o, a)
+				err = c.printJSON(answer)
 			}
 			if err != nil {
 				return err
@@ -120,30 +128,51 @@ func show[Q, A any](ctx context.Context, c call, op models.Operation[Q, A], q Q,
 	})
 }
 
+// show prints the answers of an operation, each as line does, or as JSON.
+func show[Q, A any](ctx context.Context, c call, op models.Operation[Q, A], q Q, line func(o *output, a A) error) error {
+	return c.attached(ctx, func(c call) error {
+		return c.print(func(o *output) error {
+			for a, err := range op.All(ctx, c.api, *c.channel, q) {
+				if err == nil && c.json {
+					err = o.json(a)
+				} else if err == nil {
+					err = line(o, a)
+				}
+				if err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+	})
+}
+
 // watch prints the answers of an operation as they come, until a signal. lost returns
 // how many were missed where it is called.
 func watch[Q, A any](ctx context.Context, c call, op models.Operation[Q, A], q Q, lost func(A) uint64, line func(o *output, a A) error) error {
-	c.following(c.api)
-	o := c.stdout()
-	for a, err := range op.All(ctx, c.api, *c.channel, q) {
-		if ctx.Err() != nil {
-			return nil // the signal that ends it
+	return c.attached(ctx, func(c call) error {
+		c.following(c.api)
+		o := c.stdout()
+		for a, err := range op.All(ctx, c.api, *c.channel, q) {
+			if ctx.Err() != nil {
+				return nil // the signal that ends it
+			}
+			switch {
+			case err != nil:
+			case c.json:
+				err = o.json(a)
+			case lost(a) > 0:
+				c.warn("%d changes were not seen: they came faster than they could be printed", lost(a))
+			default:
+				err = line(o, a)
+			}
+			if err == nil {
+				err = o.Flush()
+			}
+			if err != nil {
+				return err
+			}
 		}
-		switch {
-		case err != nil:
-		case c.json:
-			err = o.json(a)
-		case lost(a) > 0:
-			c.warn("%d changes were not seen: they came faster than they could be printed", lost(a))
-		default:
-			err = line(o, a)
-		}
-		if err == nil {
-			err = o.Flush()
-		}
-		if err != nil {
-			return err
-		}
-	}
-	return nil
+		return nil
+	})
 }

@@ -7,7 +7,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/hearsaynet/hearsay/keys"
-	"github.com/hearsaynet/hearsay/replica/node"
 	"github.com/hearsaynet/hearsay/replica/node/models"
 )
 
@@ -53,15 +52,10 @@ For others' keys there is hearsay remote.`,
 			long: `Prints the keys and values of AUTHOR, or of all, one a line: author, key and value with
 tabs between them, control characters escaped.`,
 			do: func(ctx context.Context, c call, args []string) error {
-				var q models.PeerKey
-				if len(args) == 1 {
-					var err error
-					if q.Author, err = author(ctx, c.api, args[0]); err != nil {
-						return err
-					}
-				}
-				return show(ctx, c, models.PeerShow, q, func(o *output, e models.PeerEntry) error {
-					return o.row(e.Author, e.Key, e.Bytes())
+				return c.withAuthor(ctx, args, func(c call, id keys.NodeID) error {
+					return show(ctx, c, models.PeerShow, models.PeerKey{Author: id}, func(o *output, e models.PeerEntry) error {
+						return o.row(e.Author, e.Key, e.Bytes())
+					})
 				})
 			},
 		},
@@ -100,12 +94,7 @@ or without the newline for --raw. AUTHOR is an id, a fingerprint, or the end of 
 status shows it.`,
 		Args: takes(2, 2),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return a.attach(cmd.Context(), func(api node.API) error {
-				id, err := author(cmd.Context(), api, args[0])
-				if err != nil {
-					return err
-				}
-				c.api = api
+			return c.withAuthor(cmd.Context(), args, func(c call, id keys.NodeID) error {
 				return show(cmd.Context(), c, models.PeerGet, models.PeerKey{Author: id, Key: args[1]}, printPeerValue(raw))
 			})
 		},

@@ -34,7 +34,9 @@ characters (Unicode code points), from 0.`)
 editor ends. What others have written meanwhile stays. If the editor fails, or what you wrote
 cannot be written, the file is kept, and its name printed.`,
 			writes: true,
-			do:     func(ctx context.Context, c call, _ []string) error { return c.editText(ctx) },
+			do: func(ctx context.Context, c call, _ []string) error {
+				return c.attached(ctx, func(c call) error { return c.editText(ctx) })
+			},
 		},
 		verb{
 			use: "apply FILE|-", short: "Make the text what a file has", least: 1, most: 1, writes: true,
