@@ -37,7 +37,7 @@
 //
 // # Costs
 //
-// The log is in memory: about 180 bytes, the name and the data for each event, and 60
+// The log is in memory: about 160 bytes, the name and the data for each event, and 60
 // more for one with an end. With n events, to apply one takes O(log n), to begin a replay
 // O(log n), and then O(1) for each event that it passes; From.Since and From.Last skip
 // what they leave out. Readers and the replica do not wait for each other, but for

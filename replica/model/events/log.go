@@ -170,7 +170,7 @@ func choose(pattern string, from From) (selection, error) {
 		s.Since = uint64(from.Since.UnixNano())
 	}
 	if matches != nil {
-		s.Wants = func(e *entry) bool { return matches(e.Value.name) }
+		s.Wants = func(e *entry) bool { return matches(e.Value.name()) }
 	}
 	return s, nil
 }

@@ -7,8 +7,11 @@ import (
 	"github.com/hearsaynet/hearsay/replica/model/internal/timeline"
 )
 
-// value is what an event says: one allocation, the name and then the data.
-type value struct{ name, data string }
+// value is what an event says: the length of its name in a byte, the name, and the data.
+type value string
+
+func (v value) name() string { return string(v[1:][:v[0]]) }
+func (v value) data() string { return string(v[1:][v[0]:]) }
 
 type (
 	entry     = timeline.Entry[value]
@@ -16,7 +19,7 @@ type (
 )
 
 func export(e *entry) Event {
-	return Event{Ref: e.Ref, Name: e.Value.name, Data: []byte(e.Value.data), Time: e.Time, Until: e.Until}
+	return Event{Ref: e.Ref, Name: e.Value.name(), Data: []byte(e.Value.data()), Time: e.Time, Until: e.Until}
 }
 
 // model is the replica's side of a Log.
@@ -33,8 +36,7 @@ func (m *model) ApplyUpdate(u replica.Update) (changed bool, err error) {
 		return false, err
 	}
 	// Nothing of u.Change is kept: it is a part of a run of up to 1 MiB.
-	both := string(u.Change[len(u.Change)-len(c.name)-len(c.data):])
-	v := value{name: both[:len(c.name)], data: both[len(c.name):]}
+	v := value(u.Change[len(u.Change)-1-len(c.name)-len(c.data):])
 	added, _ := m.line.Add(&entry{Ref: u.Ref, Time: u.Time, Until: c.until, Value: v})
 	return added, nil
 }

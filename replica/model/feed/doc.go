@@ -22,7 +22,7 @@
 // author that is withdrawn, or cut, takes its items with it and no others; what was
 // watched or followed can be retracted so.
 //
-// The feed is in memory: about 190 bytes and its bytes for an item, about 40 for a
+// The feed is in memory: about 160 bytes and its bytes for an item, about 40 for a
 // remove. With n items, to push and to remove take O(log n), to begin to read O(log n),
 // and then O(1) for each item. Readers and the replica do not wait for each other, but
 // for moments. It is not for lists that several authors order, or edit (list), nor for

@@ -3,23 +3,25 @@ package timeline
 import (
 	"cmp"
 	"iter"
-	"slices"
 
 	"github.com/hearsaynet/hearsay/keys"
 	"github.com/hearsaynet/hearsay/replica"
 	"github.com/hearsaynet/hearsay/replica/model/internal/order"
+	"github.com/hearsaynet/hearsay/replica/model/internal/view"
 	"github.com/hearsaynet/hearsay/replica/wire"
 )
 
 // Entry is what one update puts on a line. It belongs to the line once it is there.
 type Entry[Value any] struct {
-	wire.Ref
-	Time  uint64 // ns since the Unix epoch, as the author dated it
-	Until uint64 // ns since the Unix epoch, from which on it is not there; 0: for ever
 	Value Value
+	cell  *cell[Value] // as long as a follower has not come to it; guarded by the line's mu
 
-	removed bool         // guarded by the line's mu
-	cell    *cell[Value] // as long as a follower has not come to it, guarded likewise
+	// What has no pointers comes last: the garbage collector does not look at it.
+
+	wire.Ref
+	Time    uint64 // ns since the Unix epoch, as the author dated it
+	Until   uint64 // ns since the Unix epoch, from which on it is not there; 0: for ever
+	removed bool   // guarded likewise
 }
 
 // Compare orders entries by (time, author, hash).
@@ -37,100 +39,73 @@ func (e *Entry[Value]) Compare(o *Entry[Value]) int {
 	return 1
 }
 
-// ofAuthor is an entry among those of its author.
-type ofAuthor[Value any] struct{ *Entry[Value] }
+// bySeq is an entry among those of its author.
+type bySeq[Value any] struct{ *Entry[Value] }
 
-// Compare orders entries by (author, seq, hash).
-func (e ofAuthor[Value]) Compare(o ofAuthor[Value]) int {
-	return cmp.Or(e.Author.Compare(o.Author), cmp.Compare(e.Seq, o.Seq), cmp.Compare(string(e.Hash[:]), string(o.Hash[:])))
+// Compare orders entries by (seq, hash).
+func (e bySeq[Value]) Compare(o bySeq[Value]) int {
+	return cmp.Or(cmp.Compare(e.Seq, o.Seq), cmp.Compare(string(e.Hash[:]), string(o.Hash[:])))
 }
 
 // entries is a set of entries in its orders.
 type entries[Value any] struct {
-	authors  bool
-	size     int
-	byTime   order.Tree[*Entry[Value]]
-	byAuthor order.Tree[ofAuthor[Value]] // empty unless authors
+	dated    dated[Value]
+	views    view.View[dated[Value]]
+	byAuthor map[keys.NodeID]*order.Tree[bySeq[Value]] // nil: are not told apart
 }
 
-// share returns what is there now. It counts as writing.
-func (s *entries[Value]) share() *entries[Value] {
-	return &entries[Value]{authors: s.authors, size: s.size, byTime: s.byTime.Share(), byAuthor: s.byAuthor.Share()}
-}
+// read returns what is there now, by (time, author, hash). Anybody may call it.
+func (s *entries[Value]) read() *dated[Value] { return s.views.Read(s.dated.share) }
 
 // add reports whether e was not there.
-func (s *entries[Value]) add(e *Entry[Value]) bool {
-	if had, again := s.byTime.Set(e); again {
-		s.byTime.Set(had)
-		return false
+func (s *entries[Value]) add(e *Entry[Value]) (added bool) {
+	s.views.Change(s.dated.share, func() { added = s.dated.add(e) })
+	if added && s.byAuthor != nil {
+		of := s.byAuthor[e.Author]
+		if of == nil {
+			of = new(order.Tree[bySeq[Value]])
+			s.byAuthor[e.Author] = of
+		}
+		of.Set(bySeq[Value]{e})
 	}
-	if s.authors {
-		s.byAuthor.Set(ofAuthor[Value]{e})
-	}
-	s.size++
-	return true
+	return added
 }
 
 func (s *entries[Value]) remove(e *Entry[Value]) {
-	if _, there := s.byTime.Delete(e); !there {
-		return
-	}
-	s.size--
-	if s.authors {
-		s.byAuthor.Delete(ofAuthor[Value]{e})
-	}
-}
-
-// since returns the entries that are dated at or after a time.
-func (s *entries[Value]) since(time uint64) iter.Seq[*Entry[Value]] {
-	first, _ := s.byTime.Rank(&Entry[Value]{Time: time})
-	return s.byTime.From(first)
-}
-
-// backward returns the entries, the last first.
-func (s *entries[Value]) backward() iter.Seq[*Entry[Value]] {
-	return func(yield func(*Entry[Value]) bool) {
-		block := make([]*Entry[Value], 0, 256)
-		for end := s.size; end > 0; end -= len(block) {
-			first := max(0, end-cap(block))
-			block = block[:0]
-			for e := range s.byTime.From(first) {
-				if block = append(block, e); first+len(block) == end {
-					break
-				}
-			}
-			for _, e := range slices.Backward(block) {
-				if !yield(e) {
-					return
-				}
-			}
+	var removed bool
+	s.views.Change(s.dated.share, func() { removed = s.dated.remove(e) })
+	if removed && s.byAuthor != nil {
+		of := s.byAuthor[e.Author]
+		of.Delete(bySeq[Value]{e})
+		if of.Len() == 0 {
+			delete(s.byAuthor, e.Author)
 		}
 	}
 }
 
-// of returns an author's entries from a seq on, and then those of others.
-func (s *entries[Value]) of(author keys.NodeID, seq uint64) iter.Seq[ofAuthor[Value]] {
-	first, _ := s.byAuthor.Rank(ofAuthor[Value]{&Entry[Value]{Ref: wire.Ref{Author: author, Seq: seq}}})
-	return s.byAuthor.From(first)
+// of returns an author's entries, by seq. It counts as writing.
+func (s *entries[Value]) of(author keys.NodeID) order.Tree[bySeq[Value]] {
+	if of := s.byAuthor[author]; of != nil {
+		return of.Share()
+	}
+	return order.Tree[bySeq[Value]]{}
 }
 
 // at returns the entry of an author and seq, nil if there is none.
 func (s *entries[Value]) at(author keys.NodeID, seq uint64) *Entry[Value] {
-	for e := range s.of(author, seq) {
-		if e.Author == author && e.Seq == seq {
-			return e.Entry
-		}
-		break
+	if of := s.byAuthor[author]; of != nil {
+		e, _ := of.Search(func(e bySeq[Value]) int { return cmp.Compare(e.Seq, seq) })
+		return e.Entry
 	}
 	return nil
 }
 
 // difference returns what only one of two sets has, each by (time, author, hash).
-func difference[Value any](old, now *entries[Value]) (gone, added []*Entry[Value]) {
-	next, stop := iter.Pull(old.byTime.From(0))
+func difference[Value any](old, now *dated[Value]) (gone, added []*Entry[Value]) {
+	next, stop := iter.Pull(old.from(0))
 	defer stop()
 	was, more := next()
-	for e := range now.byTime.From(0) {
+	for e := range now.from(0) {
 		for more && was.Compare(e) < 0 {
 			gone = append(gone, was)
 			was, more = next()

@@ -3,11 +3,11 @@ package timeline
 import (
 	"context"
 	"iter"
+	"maps"
 	"slices"
 
 	"github.com/hearsaynet/hearsay/keys"
 	"github.com/hearsaynet/hearsay/replica"
-	"github.com/hearsaynet/hearsay/replica/wire"
 )
 
 // Selection says which entries a reader gets. Its zero value is all.
@@ -26,11 +26,11 @@ func (s *Selection[Value]) takes(e *Entry[Value]) bool {
 // Entries returns those that are there when the iteration begins and have not ended
 // when they are yielded, by (time, author, hash).
 func (l *Line[Value]) Entries(s Selection[Value]) iter.Seq[*Entry[Value]] {
-	return func(yield func(*Entry[Value]) bool) { l.each(l.snapshot(), &s, yield) }
+	return func(yield func(*Entry[Value]) bool) { l.each(l.read(), &s, yield) }
 }
 
 // each reports whether yield wants more.
-func (l *Line[Value]) each(of *entries[Value], s *Selection[Value], yield func(*Entry[Value]) bool) (more bool) {
+func (l *Line[Value]) each(of *dated[Value], s *Selection[Value], yield func(*Entry[Value]) bool) (more bool) {
 	if s.New {
 		return true
 	}
@@ -51,7 +51,8 @@ func (l *Line[Value]) each(of *entries[Value], s *Selection[Value], yield func(*
 }
 
 // last returns the last s.Last entries, the last first.
-func (l *Line[Value]) last(of *entries[Value], s *Selection[Value]) (last []*Entry[Value]) {
+func (l *Line[Value]) last(of *dated[Value], s *Selection[Value]) (last []*Entry[Value]) {
+	last = make([]*Entry[Value], 0, min(s.Last, of.len(), 128)) // a filter may leave few
 	for e := range of.backward() {
 		if len(last) == s.Last || e.Time < s.Since {
 			break
@@ -67,8 +68,11 @@ func (l *Line[Value]) last(of *entries[Value], s *Selection[Value]) (last []*Ent
 // The line must have authors.
 func (l *Line[Value]) Author(author keys.NodeID) iter.Seq[*Entry[Value]] {
 	return func(yield func(*Entry[Value]) bool) {
-		for e := range l.snapshot().of(author, 0) {
-			if e.Author != author || !l.ended(e.Entry) && !yield(e.Entry) {
+		l.mu.Lock()
+		of := l.state.Now().of(author)
+		l.mu.Unlock()
+		for e := range of.From(0) {
+			if !l.ended(e.Entry) && !yield(e.Entry) {
 				return
 			}
 		}
@@ -79,14 +83,14 @@ func (l *Line[Value]) Author(author keys.NodeID) iter.Seq[*Entry[Value]] {
 // by id. The line must have authors.
 func (l *Line[Value]) Authors() iter.Seq[keys.NodeID] {
 	return func(yield func(keys.NodeID) bool) {
-		s := l.snapshot()
-		for i := 0; i < s.size; {
-			id := s.byAuthor.At(i).Author
+		l.mu.Lock()
+		authors := slices.Collect(maps.Keys(l.state.Now().byAuthor))
+		l.mu.Unlock()
+		slices.SortFunc(authors, keys.NodeID.Compare)
+		for _, id := range authors {
 			if !yield(id) {
 				return
 			}
-			// The next begins behind the last seq that there can be.
-			i, _ = s.byAuthor.Rank(ofAuthor[Value]{&Entry[Value]{Ref: wire.Ref{Author: id, Seq: wire.MaxInteger + 1}}})
 		}
 	}
 }
@@ -94,7 +98,9 @@ func (l *Line[Value]) Authors() iter.Seq[keys.NodeID] {
 // Get returns the entry of an author and seq, nil if there is none. The line must have
 // authors.
 func (l *Line[Value]) Get(author keys.NodeID, seq uint64) *Entry[Value] {
-	e := l.snapshot().at(author, seq)
+	l.mu.Lock()
+	e := l.state.Now().at(author, seq)
+	l.mu.Unlock()
 	if e == nil || l.ended(e) {
 		return nil
 	}
@@ -104,7 +110,7 @@ func (l *Line[Value]) Get(author keys.NodeID, seq uint64) *Entry[Value] {
 // Follower gets every entry that comes since it was made, once, until it leaves.
 type Follower[Value any] struct {
 	line  *Line[Value]
-	past  *entries[Value] // what was there
+	past  *dated[Value] // what was there
 	at    *cell[Value]
 	since uint64 // how many rebuilds there were before it
 }
@@ -113,7 +119,7 @@ type Follower[Value any] struct {
 func (l *Line[Value]) Join() *Follower[Value] {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return &Follower[Value]{l, l.state.Now().share(), l.feed.join(), l.feed.rebuilds}
+	return &Follower[Value]{l, l.read(), l.feed.join(), l.feed.rebuilds}
 }
 
 // Leave makes the line forget f.

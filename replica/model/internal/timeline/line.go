@@ -11,10 +11,12 @@ package timeline
 import (
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/hearsaynet/hearsay/keys"
 	"github.com/hearsaynet/hearsay/replica/model/internal/expiry"
+	"github.com/hearsaynet/hearsay/replica/model/internal/order"
 	"github.com/hearsaynet/hearsay/replica/model/internal/twin"
 )
 
@@ -24,15 +26,14 @@ import (
 type Line[Value any] struct {
 	now   func() time.Time
 	state *twin.Twin[entries[Value]]
-	was   *entries[Value] // before the rebuild under way
+	was   *dated[Value] // before the rebuild under way
 
-	// sharing is held by who shares what state points to, together with mu for reading.
-	sharing sync.Mutex
-	mu      sync.RWMutex // guards what state points to and the fields below
-	feed    feed[Value]
-	ends    expiry.Queue[*Entry[Value]] // those that have an end
+	mu   sync.Mutex // guards what state points to, but for what read returns, and the fields below
+	feed feed[Value]
+	ends expiry.Queue[*Entry[Value]] // those that have an end
 
-	timer *expiry.Timer // takes them out
+	next  atomic.Uint64 // the first end of ends, in ns since the Unix epoch; written with mu held
+	timer *expiry.Timer // takes out what has ended
 }
 
 // sweepMost bounds for how long a sweep holds others up, in entries.
@@ -42,7 +43,14 @@ const sweepMost = 256
 // tell the entries of each.
 func New[Value any](now func() time.Time, authors bool) *Line[Value] {
 	l := &Line[Value]{now: now, ends: expiry.NewQueue[*Entry[Value]]()}
-	l.state = twin.New(func() *entries[Value] { return &entries[Value]{authors: authors} })
+	l.state = twin.New(func() *entries[Value] {
+		s := &entries[Value]{}
+		if authors {
+			s.byAuthor = make(map[keys.NodeID]*order.Tree[bySeq[Value]])
+		}
+		return s
+	})
+	l.next.Store(expiry.Never)
 	l.timer = expiry.NewTimer(now, l.sweep)
 	l.feed.init()
 	return l
@@ -68,7 +76,8 @@ func (l *Line[Value]) sweep(now uint64) (next uint64) {
 			s.remove(e)
 		}
 	}
-	return l.ends.Next()
+	l.next.Store(l.ends.Next())
+	return l.next.Load()
 }
 
 // Add puts an entry on the line, and reports whether it was not there and has not
@@ -78,7 +87,7 @@ func (l *Line[Value]) Add(e *Entry[Value]) (added, seen bool) {
 		return false, false
 	}
 	if l.was != nil {
-		if same, ok := l.was.byTime.Get(e); ok {
+		if same, ok := l.was.get(e); ok {
 			e = same // is kept once
 		}
 	}
@@ -90,6 +99,7 @@ func (l *Line[Value]) Add(e *Entry[Value]) (added, seen bool) {
 	}
 	if e.Until != 0 {
 		l.ends.Set(e, e.Until)
+		l.next.Store(l.ends.Next())
 		l.timer.Plan(e.Until)
 	}
 	if seen {
@@ -107,6 +117,7 @@ func (l *Line[Value]) Remove(author keys.NodeID, seq uint64) (removed *Entry[Val
 	if removed = s.at(author, seq); removed != nil {
 		s.remove(removed)
 		l.ends.Remove(removed)
+		l.next.Store(l.ends.Next())
 		l.feed.drop(removed)
 		removed.removed = true
 	}
@@ -115,7 +126,7 @@ func (l *Line[Value]) Remove(author keys.NodeID, seq uint64) (removed *Entry[Val
 
 // Reset begins a rebuild.
 func (l *Line[Value]) Reset() {
-	l.was = l.snapshot()
+	l.was = l.read()
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.state.Reset()
@@ -126,10 +137,7 @@ func (l *Line[Value]) Rebuilt() (gone, added []*Entry[Value]) {
 	if l.state.Next() == nil {
 		return nil, nil
 	}
-	l.mu.Lock()
-	next := l.state.Next().share()
-	l.mu.Unlock()
-	gone, added = difference(l.was, next)
+	gone, added = difference(l.was, l.state.Next().read())
 	gone = slices.DeleteFunc(gone, l.ended)
 	l.was = nil
 	l.mu.Lock()
@@ -138,35 +146,20 @@ func (l *Line[Value]) Rebuilt() (gone, added []*Entry[Value]) {
 	for _, e := range gone {
 		l.ends.Remove(e)
 	}
+	l.next.Store(l.ends.Next())
 	l.feed.rebuilt(gone, added)
 	return gone, added
 }
 
-// snapshot returns what readers see, as it is now.
-func (l *Line[Value]) snapshot() *entries[Value] {
-	l.sharing.Lock()
-	defer l.sharing.Unlock()
-	l.mu.RLock()
-	defer l.mu.RUnlock()
-	return l.state.Now().share()
-}
+// read returns what readers see, as it is now.
+func (l *Line[Value]) read() *dated[Value] { return l.state.Now().read() }
 
 // Len returns the number of entries.
 func (l *Line[Value]) Len() int {
-	now := expiry.Nanos(l.now())
-	for l.due(now) {
+	for now := expiry.Nanos(l.now()); l.next.Load() <= now; {
 		l.sweep(now)
 	}
-	l.mu.RLock()
-	defer l.mu.RUnlock()
-	return l.state.Now().size
-}
-
-// due reports whether something has ended that is not taken out yet.
-func (l *Line[Value]) due(now uint64) bool {
-	l.mu.RLock()
-	defer l.mu.RUnlock()
-	return l.ends.Next() <= now
+	return l.read().len()
 }
 
 // Close ends all followers when they have taken what there is.
@@ -180,7 +173,7 @@ func (l *Line[Value]) Close() {
 // Followers returns how many there are, and the entries that are remembered as taken
 // back for them.
 func (l *Line[Value]) Followers() (followers, back int) {
-	l.mu.RLock()
-	defer l.mu.RUnlock()
+	l.mu.Lock()
+	defer l.mu.Unlock()
 	return l.feed.followers, len(l.feed.back)
 }

@@ -424,6 +424,58 @@ func TestReadersAndWriter(t *testing.T) {
 	l.Close()
 }
 
+// TestReadersSeeWholeStates: while entries arrive, a little out of order, readers see all
+// that came before the last one that they see, each once and in order, and the more the later
+// they look.
+func TestReadersSeeWholeStates(t *testing.T) {
+	const n = 5000
+	l := timeline.New[string](time.Now, true)
+	defer l.Close()
+	author := at("a", 1, 1).Author
+	var readers sync.WaitGroup
+	whole := func(read func() iter.Seq[*entry], order func(a, b *entry) int) {
+		readers.Go(func() {
+			for seen := 0; seen < n; {
+				before := l.Len()
+				all := slices.Collect(read())
+				after := l.Len()
+				var last uint64
+				for i, e := range all {
+					last = max(last, e.Seq)
+					if i > 0 && order(all[i-1], e) >= 0 {
+						t.Errorf("entry %d is not before %d", all[i-1].Seq, e.Seq)
+						return
+					}
+				}
+				if len(all) < max(seen, before) || len(all) > after || last != uint64(len(all)) {
+					t.Errorf("read %d entries, the last %d, after %d, between %d and %d", len(all), last, seen, before, after)
+					return
+				}
+				seen = len(all)
+			}
+		})
+	}
+	whole(func() iter.Seq[*entry] { return l.Entries(selection{}) }, (*entry).Compare)
+	whole(func() iter.Seq[*entry] { return l.Author(author) }, func(a, b *entry) int { return cmp.Compare(a.Seq, b.Seq) })
+	readers.Go(func() {
+		for l.Len() < n {
+			newest := slices.Collect(l.Entries(selection{Last: 100}))
+			if !slices.IsSortedFunc(newest, (*entry).Compare) || len(newest) > 100 {
+				t.Errorf("the newest %d are out of order", len(newest))
+				return
+			}
+		}
+	})
+	for i := range uint64(n) {
+		e := &entry{Ref: wire.Ref{Author: author, Seq: i + 1, Hash: wire.Hash{byte(i >> 8), byte(i)}}, Time: i + i*5%16}
+		if i%100 == 0 {
+			e.Time /= 2
+		}
+		l.Add(e)
+	}
+	readers.Wait()
+}
+
 // TestEndsMeetRebuild: what ends while a rebuild is under way is in neither log behind it.
 func TestEndsMeetRebuild(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
