@@ -16,6 +16,7 @@
 //	Hostile     random, damaged, foreign and huge changes, and good ones many times over, do
 //	            not panic, take long, or leave a trace behind an error
 //	Allocation  a hostile change costs memory in proportion to its bytes
+//	Watchers    what a watcher is told, replayed, makes the state, also behind withdrawals and cuts
 //	Readers     the state can be read while updates come; run it with -race
 //	Replicas    real replicas that got the updates in different runs, twice, from files and
 //	            from each other, and with different own authors, show the same

@@ -36,6 +36,10 @@ type Subject struct {
 	// must then be shown as well when another author is withdrawn. Leave it nil where
 	// one author can uncover what hides another's update. The hashes may be missing.
 	Shown func() []wire.Ref
+	// Watch, if set, begins to watch the empty model, and returns what State would write of
+	// a copy that is moved by nothing but what the watcher is told. It is called in a
+	// synctest bubble, and copied when nothing moves there; Close must end its goroutines.
+	Watch func() (copied func() string)
 	// Close, if set, is called when the suite is done with the model.
 	Close func()
 }
@@ -73,6 +77,7 @@ var properties = []property{
 	{"Garbage", garbageShare, Kit.garbage},
 	{"Hostile", 1, Kit.hostile},
 	{"Allocation", 1, Kit.allocation},
+	{"Watchers", 2, Kit.watchers},
 	{"Readers", replicaShare, Kit.readers},
 	{"Replicas", replicaShare, Kit.replicas},
 	{"Admissions", 2, Kit.admissions},

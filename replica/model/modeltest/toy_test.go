@@ -28,6 +28,7 @@ type toy struct {
 	now, next map[string]record
 	buffered  bool // next is what a rebuild has made so far
 	last      map[keys.NodeID]uint64
+	told      func(key, line string) // the watcher's, nil for none; no line: the key has gone
 	junk      int
 	kept      [][]byte
 }
@@ -110,6 +111,13 @@ func (m *toy) set(key string, r record) (bool, error) {
 		if there && old.Time > r.Time {
 			return false, nil
 		}
+	case "tells what has no effect":
+		if !wins {
+			if m.told != nil {
+				m.told(key, r.line(key))
+			}
+			return false, nil
+		}
 	case "higher seqs only":
 		if m.last[r.Author] > r.Seq {
 			return false, nil
@@ -128,6 +136,9 @@ func (m *toy) set(key string, r record) (bool, error) {
 		}
 	}
 	all[key] = r
+	if m.told != nil && (!m.buffered || m.is("tells of replays")) {
+		m.told(key, r.line(key))
+	}
 	return !m.is("says that nothing changed"), nil
 }
 
@@ -156,9 +167,50 @@ func (m *toy) Rebuilt() {
 		m.buffered = false
 	}
 	if m.is("rebuilt empties") || m.buffered {
+		m.tellDifferences()
 		m.now = m.next
 	}
 	m.next, m.buffered = nil, false
+}
+
+// tellDifferences tells the watcher what a rebuild has changed.
+func (m *toy) tellDifferences() {
+	if m.told == nil || m.is("tells of replays") {
+		return
+	}
+	for key, r := range m.now {
+		if m.next[key].line(key) == "" && r.line(key) != "" && !m.is("tells no retraction") {
+			m.told(key, "")
+		}
+	}
+	for key, r := range m.next {
+		if line := r.line(key); line != m.now[key].line(key) {
+			m.told(key, line)
+		}
+	}
+}
+
+// line is what is shown of a record.
+func (r record) line(key string) string {
+	if r.deleted || r.Seq == 0 {
+		return ""
+	}
+	return fmt.Sprintf("%q=%q of %d %d %s\n", key, r.value, r.Seq, r.Time, r.more)
+}
+
+// watch keeps a copy of what it is told.
+func (m *toy) watch() (copied func() string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	lines := make(map[string]string)
+	m.told = func(key, line string) { lines[key] = line }
+	return func() string {
+		b := &strings.Builder{}
+		for _, key := range slices.Sorted(maps.Keys(lines)) {
+			b.WriteString(lines[key])
+		}
+		return b.String()
+	}
 }
 
 func (m *toy) state() string {
@@ -170,9 +222,7 @@ func (m *toy) state() string {
 	}
 	b := &strings.Builder{}
 	for _, k := range keys {
-		if r := m.now[k]; !r.deleted {
-			fmt.Fprintf(b, "%q=%q of %d %d %s\n", k, r.value, r.Seq, r.Time, r.more)
-		}
+		b.WriteString(m.now[k].line(k))
 	}
 	if m.junk > 0 {
 		fmt.Fprintf(b, "junk %d\n", m.junk)
@@ -215,9 +265,9 @@ func kitOf(defect string) modeltest.Kit {
 		New: func() modeltest.Subject {
 			m := newToy(defect)
 			if strings.HasPrefix(defect, "plain") {
-				return modeltest.Subject{Model: plain{m}, State: m.state}
+				return modeltest.Subject{Model: plain{m}, State: m.state, Watch: m.watch}
 			}
-			return modeltest.Subject{Model: m, State: m.state, Shown: m.shown}
+			return modeltest.Subject{Model: m, State: m.state, Shown: m.shown, Watch: m.watch}
 		},
 		Change:  drawToy(defect),
 		Refused: refused(defect),
