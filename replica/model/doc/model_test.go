@@ -40,8 +40,10 @@ func rows(d interface {
 	return strings.Join(all, " ")
 }
 
-// dump is all that readers can see of a Doc.
-func dump(d *doc.Doc) string {
+// dump is all that readers can see of a Doc or Set.
+func dump(d interface {
+	Rows() iter.Seq[doc.Row]
+}) string {
 	var b strings.Builder
 	for r := range d.Rows() {
 		b.WriteString(line(r))
@@ -158,23 +160,21 @@ func history(rng *rand.Rand) (us []replica.Update) {
 	return us
 }
 
-// follower is a Set, what a watcher has made of its changes, and what it must be.
+// follower is a Set, and what it must be.
 type follower struct {
-	name    string
-	set     *doc.Set
-	changes <-chan doc.MemberChange
-	copied  []doc.Row
-	match   func(doc.Row) bool
-	sorted  bool
+	name   string
+	set    *doc.Set
+	match  func(doc.Row) bool
+	sorted bool
 }
 
-func follow(t *testing.T, d *doc.Doc) (all []*follower) {
+func follow(t *testing.T, d *doc.Doc) []*follower {
 	t.Helper()
 	is := func(name, value string) func(doc.Row) bool {
 		return func(r doc.Row) bool { f, ok := r.Get(name); return ok && string(f.Value) == value }
 	}
 	odd := func(r doc.Row) bool { return strings.ContainsAny(r.ID(), "135") }
-	for _, f := range []*follower{
+	return []*follower{
 		{name: "x is 1", match: is("x", "1"), set: must[*doc.Set](t)(d.Select(doc.Where("x", 1)))},
 		{name: "x is 2", match: is("x", "2"), set: must[*doc.Set](t)(d.Select(doc.Where("x", 2.0)))},
 		{name: "y is 1", match: is("y", "1"), set: must[*doc.Set](t)(d.Select(doc.Where("y", 1)))},
@@ -182,30 +182,12 @@ func follow(t *testing.T, d *doc.Doc) (all []*follower) {
 		{name: "all", match: func(doc.Row) bool { return true }, set: must[*doc.Set](t)(d.Select(doc.Query{}))},
 		{name: "all in order", sorted: true, match: func(doc.Row) bool { return true }, set: must[*doc.Sequence](t)(d.Sequence(doc.Query{}, "")).Set},
 		{name: "x is 1 in order", sorted: true, match: is("x", "1"), set: must[*doc.Sequence](t)(d.Sequence(doc.Where("x", 1), "")).Set},
-	} {
-		f.changes = must[<-chan doc.MemberChange](t)(f.set.Watch(t.Context()))
-		all = append(all, f)
 	}
-	return all
 }
 
-// check compares a Set with the Doc, and the watcher's copy with both.
+// check compares a Set with the Doc.
 func (f *follower) check(t *testing.T, d *doc.Doc) {
 	t.Helper()
-	for _, c := range livetest.Drain(f.changes) {
-		if (c.Old == nil) != (c.From < 0) || (c.New == nil) != (c.To < 0) || c.Old == nil && c.New == nil {
-			t.Fatalf("%s: a change from %d (%v) to %d (%v)", f.name, c.From, c.Old, c.To, c.New)
-		}
-		if c.Old != nil {
-			if got := f.copied[c.From]; line(got) != line(*c.Old) {
-				t.Fatalf("%s: at %d was %sa change says %s", f.name, c.From, line(got), line(*c.Old))
-			}
-			f.copied = slices.Delete(f.copied, c.From, c.From+1)
-		}
-		if c.New != nil {
-			f.copied = slices.Insert(f.copied, c.To, *c.New)
-		}
-	}
 	var want []doc.Row
 	for r := range d.Rows() {
 		if f.match(r) {
@@ -219,9 +201,6 @@ func (f *follower) check(t *testing.T, d *doc.Doc) {
 	got := slices.Collect(f.set.Rows())
 	if !slices.EqualFunc(got, want, same) || f.set.Len() != len(want) {
 		t.Fatalf("%s: the set has %s, want %d rows", f.name, rows(f.set), len(want))
-	}
-	if !slices.EqualFunc(f.copied, want, same) {
-		t.Fatalf("%s: the watcher has %d rows, the set %s", f.name, len(f.copied), rows(f.set))
 	}
 	for i, r := range want {
 		at, ok := f.set.Index(r.ID())
@@ -252,7 +231,7 @@ func must[T any](t *testing.T) func(T, error) T {
 }
 
 // TestStateIsAFunctionOfTheSet folds the same updates in many interleavings, with rebuilds
-// in between that take some authors out; Sets and watchers follow.
+// in between that take some authors out; Sets follow.
 func TestStateIsAFunctionOfTheSet(t *testing.T) {
 	seed := rand.Uint64()
 	t.Logf("seed %d", seed)
@@ -261,8 +240,6 @@ func TestStateIsAFunctionOfTheSet(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			d, model := doc.Detached(keys.NodeID{}, 1<<16)
 			sets := follow(t, d)
-			watched := must[<-chan doc.Change](t)(d.Watch(t.Context(), ""))
-			copied := make(map[string]string)
 			us := history(rng)
 			check := func(counted []replica.Update) {
 				t.Helper()
@@ -274,14 +251,6 @@ func TestStateIsAFunctionOfTheSet(t *testing.T) {
 				consistent(t, d)
 				for _, s := range sets {
 					s.check(t, d)
-				}
-				replay(t, copied, livetest.Drain(watched))
-				now := make(map[string]string)
-				for r := range d.Rows() {
-					now[r.ID()] = line(r)
-				}
-				if fmt.Sprint(copied) != fmt.Sprint(now) {
-					t.Fatalf("the watcher has %v, the rows are %v", copied, now)
 				}
 			}
 			rng.Shuffle(len(us), func(i, j int) { us[i], us[j] = us[j], us[i] })
@@ -303,25 +272,6 @@ func TestStateIsAFunctionOfTheSet(t *testing.T) {
 			check(us)
 			d.Close()
 		})
-	}
-}
-
-// replay makes rows of changes, each of which must start where the one before ended.
-func replay(t *testing.T, copied map[string]string, changes []doc.Change) {
-	t.Helper()
-	show := func(r *doc.Row) string {
-		if r == nil {
-			return ""
-		}
-		return line(*r)
-	}
-	for _, c := range changes {
-		if show(c.Old) != copied[c.Row] {
-			t.Fatalf("Old is %s, the row was %s", show(c.Old), copied[c.Row])
-		}
-		if copied[c.Row] = show(c.New); c.New == nil {
-			delete(copied, c.Row)
-		}
 	}
 }
 

@@ -1,6 +1,7 @@
 package doc_test
 
 import (
+	"context"
 	"testing"
 
 	"pgregory.net/rapid"
@@ -8,6 +9,7 @@ import (
 	"github.com/hearsaynet/hearsay/keys"
 	"github.com/hearsaynet/hearsay/replica"
 	"github.com/hearsaynet/hearsay/replica/model/doc"
+	"github.com/hearsaynet/hearsay/replica/model/internal/livetest"
 	"github.com/hearsaynet/hearsay/replica/model/modeltest"
 )
 
@@ -16,12 +18,19 @@ import (
 func TestModel(t *testing.T) {
 	modeltest.Run(t, modeltest.Kit{
 		New: func() modeltest.Subject {
-			d, model := doc.Detached(keys.NodeID{}, 1)
+			d, model := doc.Detached(keys.NodeID{}, 1<<10)
 			set := must[*doc.Set](t)(d.Select(doc.Where("x", 1)))
 			seq := must[*doc.Sequence](t)(d.Sequence(doc.Query{}, ""))
+			state := func(all, set, seq string) string { return all + "\nx is 1:\n" + set + "\nin order:\n" + seq }
 			return modeltest.Subject{
 				Model: model,
-				State: func() string { return dump(d) + "\nx is 1: " + rows(set) + "\nin order: " + rows(seq) },
+				State: func() string { return state(dump(d), dump(set), dump(seq)) },
+				Watch: func() func() string {
+					changes := must[<-chan doc.Change](t)(d.Watch(context.Background(), ""))
+					all := livetest.Copy(changes, func(c doc.Change) (key, was, is string) { return c.Row, shown(c.Old), shown(c.New) })
+					inSet, inSeq := members(t, set), members(t, seq.Set)
+					return func() string { return state(all(), inSet(), inSeq()) }
+				},
 				Close: d.Close,
 			}
 		},
@@ -41,4 +50,20 @@ func drawChange(t *rapid.T, _ []replica.Update, _ keys.NodeID) []byte {
 		f[name] = rapid.SampledFrom([]any{nil, 1, 1.5, "80", "8080", []int{1}, map[string]any{"a": "<"}}).Draw(t, "value")
 	}
 	return doc.MustSet(row, f)
+}
+
+// members keeps a copy of a Set.
+func members(t *testing.T, s *doc.Set) (copied func() string) {
+	changes := must[<-chan doc.MemberChange](t)(s.Watch(context.Background()))
+	return livetest.CopyList(changes, func(c doc.MemberChange) (string, int, string, int) {
+		return shown(c.Old), c.From, shown(c.New), c.To
+	})
+}
+
+// shown is line of a row that may not be there.
+func shown(r *doc.Row) string {
+	if r == nil {
+		return ""
+	}
+	return line(*r)
 }

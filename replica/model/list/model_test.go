@@ -9,7 +9,6 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"testing/synctest"
 
 	"github.com/hearsaynet/hearsay/keys"
 	"github.com/hearsaynet/hearsay/replica"
@@ -29,14 +28,14 @@ func values(l interface{ Snapshot() list.Snapshot }) string {
 // dump is all that readers can see of a list.
 func dump(s list.Snapshot) string {
 	var b strings.Builder
-	for i, e := range s.All() {
-		fmt.Fprintf(&b, "%d %s\n", i, line(e))
+	for _, e := range s.All() {
+		b.WriteString(line(e))
 	}
 	return b.String()
 }
 
 func line(e list.Element) string {
-	return fmt.Sprintf("%q/%d/%d=%q %q/%d %d", e.ID.Author[2:4], e.ID.Seq, e.ID.Index, e.Value, e.Ref.Author[2:4], e.Ref.Seq, e.Time)
+	return fmt.Sprintf("%q/%d/%d=%q %q/%d %d\n", e.ID.Author[2:4], e.ID.Seq, e.ID.Index, e.Value, e.Ref.Author[2:4], e.Ref.Seq, e.Time)
 }
 
 func update(author string, seq, time uint64, ops ...list.Op) replica.Update {
@@ -117,110 +116,6 @@ func consistent(t testing.TB, l *list.List) {
 	_, above := s.Get(n)
 	if s.Len() != n || below || above {
 		t.Errorf("%d elements, Len is %d; Get(-1) %v, Get(%d) %v", n, s.Len(), below, n, above)
-	}
-}
-
-// history is updates of several authors that meet on few elements, positions and times.
-func history(rng *rand.Rand) (us []replica.Update) {
-	var known []list.ElementID
-	for a := range 4 {
-		author := string(rune('a' + a))
-		for seq := range uint64(rng.IntN(30)) {
-			var ops []list.Op
-			for i := range uint16(1 + rng.IntN(3)) {
-				ops = append(ops, randomOp(rng, known))
-				known = append(known, el(author, seq+1, i))
-			}
-			us = append(us, update(author, seq+1, uint64(rng.IntN(20)), ops...))
-		}
-	}
-	return us
-}
-
-func randomOp(rng *rand.Rand, known []list.ElementID) list.Op {
-	position, value := string([]byte{byte(1 + rng.IntN(8))}), fmt.Sprint(rng.IntN(1000))
-	target := el("a", 1, 0)
-	if len(known) > 0 {
-		target = known[rng.IntN(len(known))]
-	}
-	switch rng.IntN(6) {
-	case 0:
-		return list.Set(target, value)
-	case 1:
-		return list.Remove(target)
-	case 2:
-		return list.Move(target, position)
-	}
-	return list.Insert(position, value)
-}
-
-// mirror is a copy that a watcher keeps.
-type mirror []list.Element
-
-func (m *mirror) follow(t *testing.T, changes []list.Change) {
-	t.Helper()
-	for _, c := range changes {
-		if (c.Old == nil) != (c.From < 0) || (c.New == nil) != (c.To < 0) || c.Old == nil && c.New == nil {
-			t.Fatalf("a change from %d (%v) to %d (%v)", c.From, c.Old, c.To, c.New)
-		}
-		if c.Old != nil {
-			if got := (*m)[c.From]; line(got) != line(*c.Old) {
-				t.Fatalf("at %d was %s, a change says %s", c.From, line(got), line(*c.Old))
-			}
-			*m = slices.Delete(*m, c.From, c.From+1)
-		}
-		if c.New != nil {
-			*m = slices.Insert(*m, c.To, *c.New)
-		}
-	}
-}
-
-// TestStateIsAFunctionOfTheSet folds the same updates in many interleavings, with rebuilds
-// in between that take some authors out, and a watcher who keeps a copy.
-func TestStateIsAFunctionOfTheSet(t *testing.T) {
-	seed := rand.Uint64()
-	rng := rand.New(rand.NewPCG(seed, 0))
-	for range 40 {
-		synctest.Test(t, func(t *testing.T) {
-			l, model := list.Detached(keys.NodeID{}, 1<<16)
-			changes, err := l.Watch(t.Context())
-			if err != nil {
-				t.Fatal(err)
-			}
-			var copied mirror
-			us := history(rng)
-			check := func(counted []replica.Update) {
-				t.Helper()
-				fresh, other := list.Detached(keys.NodeID{}, 1)
-				livetest.Apply(t, other, counted...)
-				if got, want := dump(l.Snapshot()), dump(fresh.Snapshot()); got != want {
-					t.Fatalf("seed %d: the list is\n%swant\n%s", seed, got, want)
-				}
-				consistent(t, l)
-				copied.follow(t, livetest.Drain(changes))
-				var b strings.Builder
-				for i, e := range copied {
-					fmt.Fprintf(&b, "%d %s\n", i, line(e))
-				}
-				if b.String() != dump(l.Snapshot()) {
-					t.Fatalf("seed %d: the watcher's copy is\n%sthe list\n%s", seed, b.String(), dump(l.Snapshot()))
-				}
-			}
-			rng.Shuffle(len(us), func(i, j int) { us[i], us[j] = us[j], us[i] })
-			livetest.Apply(t, model, us...)
-			slices.SortFunc(us, func(a, b replica.Update) int { return strings.Compare(string(a.Hash[:]), string(b.Hash[:])) })
-			check(us)
-			without := slices.DeleteFunc(slices.Clone(us), func(u replica.Update) bool { return u.Author[2] == 'b' })
-			livetest.Rebuild(t, model, without...)
-			check(without)
-			for _, u := range us {
-				if u.Author[2] == 'b' {
-					livetest.Apply(t, model, u)
-				}
-			}
-			check(us)
-			l.Close()
-		})
 	}
 }
 

@@ -1,6 +1,7 @@
 package list_test
 
 import (
+	"context"
 	"fmt"
 	"testing"
 
@@ -8,6 +9,7 @@ import (
 
 	"github.com/hearsaynet/hearsay/keys"
 	"github.com/hearsaynet/hearsay/replica"
+	"github.com/hearsaynet/hearsay/replica/model/internal/livetest"
 	"github.com/hearsaynet/hearsay/replica/model/list"
 	"github.com/hearsaynet/hearsay/replica/model/modeltest"
 	"github.com/hearsaynet/hearsay/replica/wire"
@@ -17,10 +19,17 @@ import (
 func TestModel(t *testing.T) {
 	modeltest.Run(t, modeltest.Kit{
 		New: func() modeltest.Subject {
-			l, model := list.Detached(keys.NodeID{}, 1)
+			l, model := list.Detached(keys.NodeID{}, 1<<10)
 			return modeltest.Subject{
 				Model: model,
 				State: func() string { return dump(l.Snapshot()) },
+				Watch: func() func() string {
+					changes := must[<-chan list.Change](t)(l.Watch(context.Background()))
+					copied := livetest.CopyList(changes, func(c list.Change) (string, int, string, int) {
+						return shown(c.Old), c.From, shown(c.New), c.To
+					})
+					return func() string { consistent(t, l); return copied() }
+				},
 				// What was set or removed is another author's to uncover.
 				Shown: func() (refs []wire.Ref) {
 					for _, e := range list.Untouched(l.Snapshot()) {
@@ -61,4 +70,12 @@ func drawChange(t *rapid.T, seen []replica.Update, self keys.NodeID) []byte {
 		}
 	}
 	return list.Encode(ops...)
+}
+
+// shown is line of an element that may not be there.
+func shown(e *list.Element) string {
+	if e == nil {
+		return ""
+	}
+	return line(*e)
 }

@@ -1,6 +1,7 @@
 package peerkv_test
 
 import (
+	"context"
 	"fmt"
 	"strings"
 	"testing"
@@ -10,6 +11,7 @@ import (
 
 	"github.com/hearsaynet/hearsay/keys"
 	"github.com/hearsaynet/hearsay/replica"
+	"github.com/hearsaynet/hearsay/replica/model/internal/livetest"
 	"github.com/hearsaynet/hearsay/replica/model/modeltest"
 	"github.com/hearsaynet/hearsay/replica/model/peerkv"
 	"github.com/hearsaynet/hearsay/replica/wire"
@@ -19,15 +21,21 @@ import (
 func TestModel(t *testing.T) {
 	modeltest.Run(t, modeltest.Kit{
 		New: func() modeltest.Subject {
-			m, model := peerkv.Detached(keys.NodeID{}, 1, modeltest.Now)
+			m, model := peerkv.Detached(keys.NodeID{}, 1<<10, modeltest.Now)
 			return modeltest.Subject{
 				Model: model,
-				State: func() string {
-					b := &strings.Builder{}
-					for e := range m.All() {
-						fmt.Fprintf(b, "%q=%q of %v, %d at %d until %d, %x\n", e.Key, e.Value, e.Author, e.Seq, e.Time, e.Expires, e.Hash[:4])
+				State: func() string { return strings.Join(dump(m), "") },
+				Watch: func() func() string {
+					changes, err := m.Watch(context.Background(), "", "")
+					if err != nil {
+						t.Fatal(err)
 					}
-					return b.String()
+					return livetest.Copy(changes, func(c peerkv.Change) (key, was, is string) {
+						if was, is = shown(c.Old), shown(c.New); was == is {
+							t.Errorf("a change of %q that changes nothing", c.Key)
+						}
+						return string(c.Author[:]) + c.Key, was, is
+					})
 				},
 				Shown: func() (refs []wire.Ref) {
 					for e := range m.All() {
@@ -51,4 +59,12 @@ func TestModel(t *testing.T) {
 		},
 		Refused: [][]byte{nil, {1, 0, 0}, []byte("\x04\x00\x01k"), []byte("\x02\x00\x01kv"), []byte("\x03\x00\x01k\x00"), []byte("\x01\x00\x01\xff")},
 	})
+}
+
+// shown is line of an entry that may not be there.
+func shown(e *peerkv.Entry) string {
+	if e == nil {
+		return ""
+	}
+	return line(*e)
 }
