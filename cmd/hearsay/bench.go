@@ -45,7 +45,7 @@ process, what the case was fed with included.`,
 		},
 	}
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print one JSON object a line")
-	listVar(cmd.Flags(), &o.Only, "only", "measure this case, beside raw-verify; may be given again", bench.CheckName)
+	listVar(cmd.Flags(), &o.Only, "only", "measure this `CASE`, beside raw-verify; may be given again", bench.CheckName)
 	return cmd
 }
 

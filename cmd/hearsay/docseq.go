@@ -3,6 +3,7 @@ package main
 import (
 	"cmp"
 	"context"
+	"slices"
 
 	"github.com/hearsaynet/hearsay/replica/model/doc"
 	"github.com/hearsaynet/hearsay/replica/node/models"
@@ -30,6 +31,9 @@ those that nobody has put into the order come last.`)
 		}
 		if err != nil {
 			return err
+		}
+		if slices.ContainsFunc(q.Fields, func(f models.RowField) bool { return f.Name == q.Where.Name }) {
+			return usagef("field %q is given by --where, too", q.Where.Name)
 		}
 		return add(ctx, c, models.SeqInsert, q)
 	}

@@ -39,7 +39,7 @@ func withHint(err error, format string, args ...any) error {
 	return &hinted{err, fmt.Sprintf(format, args...)}
 }
 
-var packages = []string{"node", "verify", "keygen", "sign", "sign/agent", "keys", "keys/cache", "keys/dir", "keys/allowed", "keys/remote", "keys/roster", "keys/bundle", "keys/server", "replica", "wire", "store", "link", "models", "kv", "events", "value", "peerkv", "list", "text", "doc", "object", "feed", "manifest", "mallory", "session", "bridge", "scuttlebutt"}
+var packages = []string{"node", "verify", "keygen", "sign", "sign/agent", "keys", "keys/cache", "keys/dir", "keys/allowed", "keys/remote", "keys/roster", "keys/bundle", "keys/server", "replica", "wire", "store", "link", "models", "kv", "events", "value", "peerkv", "list", "text", "doc", "object", "feed", "manifest", "archive", "mount", "mallory", "session", "bridge", "scuttlebutt"}
 
 // withoutPackage drops the names of packages in front of a message, and of those that it
 // wraps: they mean nothing to who runs the command. What is behind the last colon stays.
