@@ -47,11 +47,15 @@ const (
 	stillWaiting = 2 * time.Second
 )
 
-// durably returns a context for one write, and says when that takes long.
-func (a *app) durably(ctx context.Context, api node.API) (context.Context, context.CancelFunc) {
+// durably returns a context for one write, and says when that takes long. The time that
+// somebody needs to type a passphrase does not count, nor what opens the key with it.
+func (a *app) durably(ctx context.Context, api node.API) (context.Context, context.CancelFunc, error) {
 	limit := writeWait
-	if _, own := api.(*node.Node); own {
+	if own, ok := api.(*node.Node); ok {
 		limit = ownWriteWait
+		if err := own.Unlock(ctx); err != nil {
+			return nil, nil, err
+		}
 	}
 	ctx, cancel := context.WithTimeoutCause(ctx, limit, fmt.Errorf("it is not durable after %v", limit))
 	notice := time.AfterFunc(stillWaiting, func() {
@@ -63,7 +67,7 @@ func (a *app) durably(ctx context.Context, api node.API) (context.Context, conte
 			a.warn("waiting: %s", why)
 		}
 	})
-	return ctx, func() { notice.Stop(); cancel() }
+	return ctx, func() { notice.Stop(); cancel() }, nil
 }
 
 // addTopicFlag is for commands that a relay answers too, which may carry many topics.

@@ -107,7 +107,10 @@ author's key is withdrawn.`,
 // add carries an operation out that adds a row, and prints its name.
 func add[Q any](ctx context.Context, c call, op models.Operation[Q, models.Added], q Q) error {
 	return c.attached(ctx, func(c call) error {
-		ctx, cancel := c.durably(ctx, c.api)
+		ctx, cancel, err := c.durably(ctx, c.api)
+		if err != nil {
+			return err
+		}
 		defer cancel()
 		added, err := op.One(ctx, c.api, *c.channel, q)
 		if err != nil {

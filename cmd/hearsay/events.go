@@ -44,7 +44,10 @@ bytes, and with DATA a few less than 65,536.`,
 				if len(args) == 1 || args[1] == "-" {
 					return a.pubLines(cmd.Context(), api, publish, args[0], overhead, asJSON)
 				}
-				ctx, cancel := a.durably(cmd.Context(), api)
+				ctx, cancel, err := a.durably(cmd.Context(), api)
+				if err != nil {
+					return err
+				}
 				defer cancel()
 				refs, err := publish(ctx, args[0], []byte(args[1]))
 				return a.wrote(asJSON, err, refs...)
@@ -74,7 +77,10 @@ func (a *app) pubLines(ctx context.Context, api node.API, publish publisher, nam
 			return line, len(line), err
 		},
 		send: func(ctx context.Context, data [][]byte) ([]wire.Ref, error) {
-			ctx, cancel := a.durably(ctx, api)
+			ctx, cancel, err := a.durably(ctx, api)
+			if err != nil {
+				return nil, err
+			}
 			defer cancel()
 			return publish(ctx, name, data...)
 		},

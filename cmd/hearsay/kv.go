@@ -44,7 +44,10 @@ clock; no older value comes back.`,
 				}
 			}
 			return a.attach(cmd.Context(), func(api node.API) error {
-				ctx, cancel := a.durably(cmd.Context(), api)
+				ctx, cancel, err := a.durably(cmd.Context(), api)
+				if err != nil {
+					return err
+				}
 				defer cancel()
 				set := func() (wire.Ref, error) { return api.Set(ctx, args[0], value) }
 				if !expires.IsZero() {
@@ -70,7 +73,10 @@ func newDelCmd(a *app) *cobra.Command {
 		Annotations: map[string]string{annotationFreeArgs: ""},
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return a.attach(cmd.Context(), func(api node.API) error {
-				ctx, cancel := a.durably(cmd.Context(), api)
+				ctx, cancel, err := a.durably(cmd.Context(), api)
+				if err != nil {
+					return err
+				}
 				defer cancel()
 				ref, err := api.Delete(ctx, args[0])
 				return a.wrote(asJSON, err, ref)

@@ -78,7 +78,10 @@ func (a *app) load(ctx context.Context, api node.API, name string, asJSON bool) 
 			for i := range batch {
 				pairs[i] = batch[i].Pair
 			}
-			ctx, cancel := a.durably(ctx, api)
+			ctx, cancel, err := a.durably(ctx, api)
+			if err != nil {
+				return nil, err
+			}
 			defer cancel()
 			return api.SetMany(ctx, pairs)
 		},

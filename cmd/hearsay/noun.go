@@ -114,7 +114,10 @@ func (n *noun) verbs(all ...verb) {
 // change carries out an operation that writes. With --json its answers are printed.
 func change[Q, A any](ctx context.Context, c call, op models.Operation[Q, A], q Q) error {
 	return c.attached(ctx, func(c call) error {
-		ctx, cancel := c.durably(ctx, c.api)
+		ctx, cancel, err := c.durably(ctx, c.api)
+		if err != nil {
+			return err
+		}
 		defer cancel()
 		for answer, err := range op.All(ctx, c.api, *c.channel, q) {
 			if err == nil && c.json {

@@ -57,6 +57,10 @@ func (id *identity) ready(ctx context.Context) error {
 	return nil
 }
 
+// Unlock opens the key file, and asks for its passphrase, if that has not been done yet: a
+// node that is Offline waits for it at its first write otherwise.
+func (n *Node) Unlock(ctx context.Context) error { return n.id.ready(ctx) }
+
 // unlock opens the key file.
 func (id *identity) unlock() (*sign.PrivateKey, error) {
 	id.mu.Lock()
