@@ -7,7 +7,7 @@ import (
 	"sync/atomic"
 )
 
-// patience is how many changes in a row are shared without being read. What is not
+// patience is how many changes after a read are shared without another. What is not
 // shared is changed in place, which is several times cheaper.
 const patience = 64
 
@@ -16,8 +16,8 @@ type View[Shared any] struct {
 	shared atomic.Pointer[Shared] // nil: the state has been changed in place since
 	read   atomic.Bool            // since the last change
 
-	mu     sync.Mutex // held while the state is changed; guards the field below
-	unread int        // changes in a row
+	mu  sync.Mutex // held while the state is changed; guards the field below
+	due int        // changes to be shared even if nobody reads
 }
 
 // Read returns the state after the last change. It calls share, which shares the state,
@@ -50,10 +50,11 @@ func (v *View[Shared]) Change(share func() *Shared, change func()) {
 // find nothing shared wait.
 func (v *View[Shared]) Begin() {
 	v.mu.Lock()
-	if v.unread++; v.read.Swap(false) {
-		v.unread = 0
+	if v.due--; v.read.Swap(false) {
+		v.due = patience
 	}
-	if v.unread >= patience {
+	if v.due <= 0 {
+		v.due = 0
 		v.shared.Store(nil)
 	}
 }
@@ -61,7 +62,7 @@ func (v *View[Shared]) Begin() {
 // End ends a change.
 func (v *View[Shared]) End(share func() *Shared) {
 	defer v.mu.Unlock()
-	if v.unread < patience {
+	if v.due > 0 {
 		v.shared.Store(share())
 	}
 }

@@ -17,8 +17,14 @@ func TestView(t *testing.T) {
 			state[1]++
 		})
 	}
+	change()
+	if shares > 0 {
+		t.Error("shared for nobody")
+	}
 	for i := range 10 * patience {
-		change()
+		if i > 0 {
+			change()
+		}
 		if got := *v.Read(share); got != [2]int{i + 1, i + 1} {
 			t.Fatalf("after %d changes readers see %v", i+1, got)
 		}
