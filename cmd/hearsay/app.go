@@ -122,7 +122,7 @@ func (a *app) setLog(cmd *cobra.Command) error {
 	case "text":
 		a.log = slog.New(&handler{w: redacting{a.err}, level: level, timed: stays})
 	case "json":
-		a.log = slog.New(slog.NewJSONHandler(redacting{a.err}, &slog.HandlerOptions{Level: level, ReplaceAttr: nameHint}))
+		a.log = slog.New(slog.NewJSONHandler(escaping{redacting{a.err}}, &slog.HandlerOptions{Level: level, ReplaceAttr: nameHint}))
 	default:
 		return usagef("--log-format is text or json, not %q", a.logFormat)
 	}

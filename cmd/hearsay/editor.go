@@ -30,19 +30,19 @@ func (c call) editText(ctx context.Context) error {
 	}
 	err = c.runEditor(ctx, file)
 	edited, rerr := os.ReadFile(file)
-	if rerr == nil && string(edited) == draft.Text {
-		return errors.Join(err, os.RemoveAll(dir))
+	if rerr != nil {
+		return errors.Join(err, rerr)
 	}
-	if err == nil {
-		err = rerr
+	if string(edited) == draft.Text {
+		return errors.Join(err, os.RemoveAll(dir))
 	}
 	if err == nil {
 		draft.Text = string(edited)
 		err = change(ctx, c, models.TextApply, draft)
 	}
 	if err != nil {
-		return withHint(err, "what you wrote is in %s; hearsay text apply%s%s %[1]s makes the text that, whatever others have written meanwhile",
-			file, c.dataFlag(), c.channelFlag())
+		return withHint(err, "what you wrote is in %s; hearsay text apply%s%s %s makes the text that, whatever others have written meanwhile",
+			file, c.dataFlag(), c.channelFlag(), shellQuote(file))
 	}
 	return os.RemoveAll(dir)
 }
@@ -58,8 +58,10 @@ func (a *app) runEditor(ctx context.Context, file string) error {
 	if err == nil {
 		signal.Ignore(os.Interrupt) // it is the editor's, which has begun and does not ignore it
 		err = cmd.Wait()
-		if signal.Reset(os.Interrupt); ctx.Err() == nil {
+		if ctx.Err() == nil {
 			signal.Notify(a.signals, os.Interrupt)
+		} else {
+			signal.Reset(os.Interrupt)
 		}
 	}
 	if err != nil {

@@ -28,7 +28,7 @@ func (e *expiryFlags) time() (time.Time, error) {
 			return time.Time{}, usagef("--ttl %v: want a duration above 0, such as 90s", e.ttl)
 		}
 		return time.Now().Add(e.ttl), nil
-	case e.until != "":
+	case e.cmd.Flags().Changed("until"):
 		at, err := time.Parse(time.RFC3339, e.until)
 		if err != nil {
 			return at, usagef("--until %q: want a date and time as in RFC 3339, such as 2027-01-31T18:00:00Z", e.until)

@@ -2,7 +2,7 @@ package main
 
 import (
 	"context"
-	"fmt"
+	"encoding/json"
 
 	"github.com/spf13/cobra"
 
@@ -27,7 +27,8 @@ func newHistoryCmd(a *app) *cobra.Command {
 		Use:   "history",
 		Short: "List the updates that are stored",
 		Long: `Lists the stored updates of admitted authors that count, in all channels: each as a line of
-time, author, seq, channel and the size of its change in bytes. --json prints the change, too.`,
+time, author, seq, channel, "" if it has no name, and the size of its change in bytes. --json
+prints the change, too.`,
 		Example: `  hearsay history --order time --channel kv
   hearsay history --after monday.hearsay --json`,
 		Args: takes(0, 0),
@@ -98,6 +99,9 @@ func printUpdate(o *output, u node.Update, asJSON bool) error {
 		r.Change, r.Base64 = jsonBytes(u.Change)
 		return o.json(r)
 	}
-	_, err := fmt.Fprintf(o, "%s %v %d %q %d\n", stamp(u.Time), u.Author, u.Seq, u.Channel, len(u.Change))
-	return err
+	channel := any(u.Channel)
+	if u.Channel == "" {
+		channel = json.RawMessage(`""`) // a word all the same
+	}
+	return o.words(stamp(u.Time), u.Author, u.Seq, channel, len(u.Change))
 }

@@ -105,6 +105,16 @@ func levelName(l slog.Level) string {
 	return "debug"
 }
 
+// escaping writes records of JSON, each with one call.
+type escaping struct{ w io.Writer }
+
+func (e escaping) Write(p []byte) (int, error) {
+	if _, err := io.WriteString(e.w, escapeJSON(strings.TrimSuffix(string(p), "\n"))+"\n"); err != nil {
+		return 0, err
+	}
+	return len(p), nil
+}
+
 // nameHint gives advice a name among slog's levels.
 func nameHint(_ []string, at slog.Attr) slog.Attr {
 	if l, ok := at.Value.Any().(slog.Level); ok && at.Key == slog.LevelKey && l == levelHint {

@@ -8,6 +8,8 @@ import (
 	"errors"
 	"io"
 	"log/slog"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -54,6 +56,7 @@ func TestCells(t *testing.T) {
 		{false, func(o *output) error { return o.value([]byte(in), false) }, in + "\n"},
 		{true, func(o *output) error { return o.value([]byte(in), false) }, "x y\\\n\\x1b\n"},
 		{true, func(o *output) error { return o.value([]byte(in), true) }, in},
+		{false, func(o *output) error { return printUpdate(o, node.Update{Time: time.Unix(0, 0)}, false) }, "1970-01-01T00:00:00.000000000Z " + keys.NodeID{}.String() + " 0 \"\" 0\n"},
 	} {
 		var b bytes.Buffer
 		o := &output{Writer: bufio.NewWriter(&b), terminal: tt.terminal}
@@ -245,5 +248,26 @@ func TestFit(t *testing.T) {
 		if got := (&output{width: width}).fit(text); got != want {
 			t.Errorf("on %d columns:\n%s\nwant\n%s", width, got, want)
 		}
+	}
+}
+
+func TestJSONLog(t *testing.T) {
+	f, err := os.Create(filepath.Join(t.TempDir(), "log"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	a := &app{err: f, logFormat: "json"}
+	if err := a.setLog(&cobra.Command{}); err != nil {
+		t.Fatal(err)
+	}
+	a.warn("evil\u009b2J\u202e")
+	line, err := os.ReadFile(f.Name())
+	var record struct{ Msg string }
+	if err == nil {
+		err = json.Unmarshal(line, &record)
+	}
+	if err != nil || record.Msg != "evil\u009b2J\u202e" || strings.ContainsFunc(strings.TrimSuffix(string(line), "\n"), isUnsafe) {
+		t.Errorf("%q, %v", line, err)
 	}
 }

@@ -142,8 +142,11 @@ func flagError(cmd *cobra.Command, err error) error {
 		return unknownCommand(cmd, before[0])
 	}
 	usage := &usageError{msg: err.Error()}
-	if before, _, number := strings.Cut(usage.msg, ": strconv."); number {
+	if before, parser, ok := strings.Cut(usage.msg, ": strconv."); ok {
 		usage.msg = before + ": want a number"
+		if strings.HasPrefix(parser, "ParseBool") {
+			usage.msg = before + ": want true or false"
+		}
 	}
 	if _, ok := cmd.Annotations[annotationFreeArgs]; ok && strings.HasPrefix(usage.msg, "unknown") {
 		usage.hint = "what starts with - and is no flag goes after --"

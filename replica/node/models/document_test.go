@@ -28,6 +28,9 @@ func TestDocFollow(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
+			if c.Lost > 0 {
+				break // the writers were too fast
+			}
 			if c.Old != nil && !there[c.Old.Row.Row] {
 				t.Fatalf("row %s goes, and did not come", c.Old.Row.Row)
 			}
