@@ -1,6 +1,7 @@
 package archive
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -34,7 +35,7 @@ type Fault struct {
 	// Torn says that the file ends so: its writer was killed, or its disk has lost power.
 	// What had been flushed to the disk before is whole, unless the end itself is damaged.
 	Torn bool `json:"torn"`
-	// Healed says that the next file has it all again.
+	// Healed says that the next files have it all again.
 	Healed bool   `json:"healed"`
 	What   string `json:"what"`
 }
@@ -118,6 +119,38 @@ func (p places) lacks(base places) (id keys.NodeID, lacks bool) {
 		}
 	}
 	return id, false
+}
+
+// covers reports whether p has all that q has, but for what a fork has cut off.
+func (p places) covers(q places) bool {
+	for id, at := range q {
+		have, want := p[id], at.Seq
+		if have.Cut != 0 {
+			want = min(want, have.Cut-1)
+		}
+		if have.Seq < want || at.Cut != 0 && (have.Cut == 0 || have.Cut > at.Cut) {
+			return false
+		}
+	}
+	return true
+}
+
+// with returns the places that p and q lead to.
+func (p places) with(q places) places {
+	if len(q) == 0 {
+		return p
+	}
+	all := maps.Clone(p)
+	if all == nil {
+		all = places{}
+	}
+	for id, at := range q {
+		if have := p[id]; have.Seq > at.Seq {
+			have.Cut, at = cmp.Or(at.Cut, have.Cut), have
+		}
+		all[id] = at
+	}
+	return all
 }
 
 // hole says what lies between have and base.

@@ -219,3 +219,38 @@ func readEach(t *testing.T, dir string) (times map[wire.Ref]int, faults []archiv
 		}
 	}
 }
+
+// TestHealedInPart: what the next files do not have again yet is read where it is, and
+// what is damaged there is not healed before they do.
+func TestHealedInPart(t *testing.T) {
+	x := wiretest.NewAuthor("x")
+	xs := x.Chain(topic, x.Start(), 1, 1, 1, 1)
+	for _, filesAgain := range []int{1, 3} {
+		dir := t.TempDir()
+		w := archived(t, dir, [][]*wire.Run{xs[:1], xs[1:2], xs[2:3], xs[3:]})
+		must(t, w.Close())
+		first := filesIn(t, dir)[0]
+		b, err := os.ReadFile(first)
+		must(t, err)
+		b[bytes.Index(b, xs[1].Body())] ^= 1
+		must(t, os.WriteFile(first, b, 0o600))
+		for last := 2; last <= 4; last++ {
+			from := 1
+			if filesAgain == 1 && last > 2 {
+				must(t, os.Remove(filesIn(t, dir)[1]))
+			} else {
+				from = last - 1
+			}
+			archived(t, dir, [][]*wire.Run{xs[from:last]}).TestOnlyKill()
+			times, faults := readEach(t, dir)
+			for seq := uint64(1); seq <= 4; seq++ {
+				if n := times[wire.Ref{Author: x.ID(), Seq: seq}]; n == 0 || last == 4 && n > 1 {
+					t.Errorf("%d files have it again up to update %d: update %d comes %d times, with %+v", filesAgain, last, seq, n, faults)
+				}
+			}
+			if len(faults) != 1 || faults[0].Healed != (last == 4) {
+				t.Errorf("%d files have it again up to update %d: %+v", filesAgain, last, faults)
+			}
+		}
+	}
+}

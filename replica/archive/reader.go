@@ -56,16 +56,13 @@ func (r *Reader) open() (err error) {
 	if len(names) == 0 {
 		return ErrNoArchive
 	}
-	r.end = places{}
-	var before []joint
+	var s seams
 	for _, name := range names {
 		f, err := scan(r.root, name)
 		if err != nil {
 			return err
 		}
-		if before, err = r.join(before, f); err != nil {
-			return err
-		}
+		r.join(&s, f)
 	}
 	if err := r.oneTopic(); err != nil {
 		return err
@@ -78,27 +75,44 @@ func (r *Reader) open() (err error) {
 
 // joint is a mark behind which a later file may go on.
 type joint struct {
-	file   int // that it is in
-	offset int64
-	leads  places
+	file    int // that it is in
+	offset  int64
+	leads   places
+	damaged bool // bytes before it
+}
+
+// seams is what decides how the next file follows those before it.
+type seams struct {
+	joints []joint
+	// after are the joints that files have gone on behind without having again, so far, all
+	// that is behind them.
+	after []seam
+}
+
+// seam is a joint and the file that has gone on behind it.
+type seam struct {
+	joint
+	next int
 }
 
 // join finds out how a file follows those before it, which may be from any of the joints on:
 // a writer goes on from the last good mark, and may have found more of them good. What
-// comes behind that mark is left to the file. What the file says of authors is not kept:
-// there may be many of both.
-func (r *Reader) join(before []joint, f *file) ([]joint, error) {
+// comes behind that mark is left to the files that follow, as soon as they have it all. What
+// the file says of authors is not kept: there may be many of both.
+func (r *Reader) join(s *seams, f *file) {
 	i := len(r.files)
 	r.files = append(r.files, f)
 	base, end, there, then := f.base, f.end, f.there, f.then
 	f.base, f.end, f.there, f.then = nil, nil, nil, nil
 	if !f.based {
-		all := maps.Clone(r.end)
-		maps.Copy(all, then)
-		maps.Copy(r.end, end)
-		return append(before, joint{i, f.marked, all}), nil
+		s.joints = append(s.joints, joint{i, f.marked, r.end.with(then), true})
+		r.end = r.end.with(end)
+		return
 	}
-	at := slices.IndexFunc(before, func(j joint) bool { return maps.Equal(j.leads, base) })
+	at := slices.IndexFunc(s.joints, func(j joint) bool { return maps.Equal(j.leads, base) })
+	if at < 0 || s.joints[at].damaged {
+		s.after = nil
+	}
 	switch id, lacks := r.end.lacks(base); {
 	case i == 0:
 		r.after = base
@@ -106,19 +120,24 @@ func (r *Reader) join(before []joint, f *file) ([]joint, error) {
 			f.faults = append(f.faults, Fault{File: f.name, What: "the files before it are missing"})
 		}
 	case at >= 0:
-		j := before[at]
-		r.files[j.file].yield(j.offset)
-		for _, between := range r.files[j.file+1 : i] {
-			between.yield(0)
-		}
+		s.after = append(s.after, seam{s.joints[at], i})
 	case lacks:
 		f.faults = append(f.faults, Fault{File: f.name, What: hole(r.end, base, id).Error()})
 	}
-	r.end = maps.Clone(end)
-	return []joint{{i, f.whole, there}, {i, f.marked, then}}, nil
+	if there.covers(r.end) {
+		for _, a := range s.after {
+			r.files[a.file].yield(a.offset)
+			for _, between := range r.files[a.file+1 : a.next] {
+				between.yield(0)
+			}
+		}
+		s.after = nil
+	}
+	r.end = r.end.with(end)
+	s.joints = []joint{{i, f.whole, there, false}, {i, f.marked, then, f.whole < f.marked}}
 }
 
-// yield leaves what is behind a mark to the next file.
+// yield leaves what is behind a mark to the next files.
 func (f *file) yield(mark int64) {
 	var spans []span
 	for _, s := range f.spans {
