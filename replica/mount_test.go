@@ -21,10 +21,14 @@ import (
 // stepped is a journal that takes an update when it is let.
 type stepped struct {
 	journal
-	gate chan struct{}
+	gate  chan struct{}
+	early int // updates that came before their time
 }
 
 func (s *stepped) ApplyUpdate(u replica.Update) (bool, error) {
+	if u.Time > uint64(modern().Add(replica.DefaultMaxSkew).UnixNano()) {
+		s.early++
+	}
 	<-s.gate
 	return s.journal.ApplyUpdate(u)
 }
@@ -146,6 +150,44 @@ func TestMountEndsWithTheReplica(t *testing.T) {
 	})
 }
 
+// Parked updates of which an author has more than are known one by one come once when their
+// time comes while a model is mounted.
+func TestMountWhileManyAreParked(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		x := wiretest.NewAuthor("x")
+		p := open(t, "", atModern)
+		dated := func(ahead time.Duration, n int) []wire.Entry {
+			return slices.Repeat([]wire.Entry{wiretest.Change(uint64(modern().Add(ahead).UnixNano()), "late", "u")}, n)
+		}
+		const known = 1024
+		entries := slices.Concat(dated(0, 1), dated(time.Hour, 300), dated(10*time.Minute, known))
+		link, prev := dial(t, p), x.Start()
+		link.key(x)
+		for part := range slices.Chunk(entries, wire.MaxEntries) {
+			run := x.Run(topic, prev, part...)
+			link.run(run)
+			prev = run.End()
+		}
+		synctest.Wait()
+		model := &stepped{}
+		ended := model.mount(p)
+		rest(15 * time.Minute)
+		model.gate <- struct{}{}
+		synctest.Wait() // in the second round
+		rest(time.Hour)
+		close(model.gate)
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+		if got := len(model.refs()); got != len(entries) || len(slices.Compact(model.refs())) != got {
+			t.Errorf("the model has been told %d updates, %d of them once, want %d", got, len(slices.Compact(model.refs())), len(entries))
+		}
+		if model.early > 0 {
+			t.Errorf("%d came before their time", model.early)
+		}
+	})
+}
+
 // crowd is who writes on the channel "late".
 type crowd struct {
 	*peer
@@ -211,6 +253,9 @@ func mountInACrowd(t *testing.T, rnd *rand.Rand) {
 	slices.Sort(want)
 	if got := model.refs(); !slices.Equal(got, want) {
 		t.Errorf("the model has %d updates, %d count:\n%v\n%v", len(got), len(want), got, want)
+	}
+	if model.early > 0 {
+		t.Errorf("%d came before their time", model.early)
 	}
 	model.inOrder(t)
 }
