@@ -116,19 +116,23 @@ func (l *Line[Value]) Remove(author keys.NodeID, seq uint64) (removed *Entry[Val
 	s, seen := l.state.Fold()
 	if removed = s.at(author, seq); removed != nil {
 		s.remove(removed)
-		l.ends.Remove(removed)
-		l.next.Store(l.ends.Next())
+		l.forgetEndsLocked(removed)
 		l.feed.drop(removed)
 		removed.removed = true
 	}
 	return removed, seen
 }
 
-// Reset begins a rebuild.
+// Reset begins a rebuild, again if one is under way.
 func (l *Line[Value]) Reset() {
 	l.was = l.read()
+	var left []*Entry[Value] // of the one under way
+	if s := l.state.Next(); s != nil {
+		_, left = difference(l.was, s.read())
+	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	l.forgetEndsLocked(left...)
 	l.state.Reset()
 }
 
@@ -143,12 +147,16 @@ func (l *Line[Value]) Rebuilt() (gone, added []*Entry[Value]) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.state.Rebuilt()
-	for _, e := range gone {
+	l.forgetEndsLocked(gone...)
+	l.feed.rebuilt(gone, added)
+	return gone, added
+}
+
+func (l *Line[Value]) forgetEndsLocked(of ...*Entry[Value]) {
+	for _, e := range of {
 		l.ends.Remove(e)
 	}
 	l.next.Store(l.ends.Next())
-	l.feed.rebuilt(gone, added)
-	return gone, added
 }
 
 // read returns what readers see, as it is now.

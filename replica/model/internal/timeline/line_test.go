@@ -252,6 +252,28 @@ func TestNothingIsRemembered(t *testing.T) {
 	}
 }
 
+// TestResetTwice: what a rebuild that began again had made does not wait for its end.
+func TestResetTwice(t *testing.T) {
+	l := timeline.New[string](time.Now, true)
+	defer l.Close()
+	a1, a2, b1 := at("a", 1, 1), at("a", 2, 2), at("b", 1, 3)
+	for _, e := range []*entry{a1, a2, b1} {
+		e.Until = uint64(time.Now().Add(time.Hour).UnixNano())
+	}
+	add(t, l, a1)
+	l.Reset()
+	add(t, l, a1, a2, b1)
+	l.Reset()
+	add(t, l, a2)
+	if n := l.Waiting(); n != 2 { // a1, which readers see, and a2
+		t.Errorf("%d wait for their end, want 2", n)
+	}
+	l.Rebuilt()
+	if n := l.Waiting(); n != 1 || l.Len() != 1 {
+		t.Errorf("%d of %d wait for their end, want 1 of 1", n, l.Len())
+	}
+}
+
 // TestTakenBackIsBounded: however much is taken back, little is remembered for followers,
 // to whom the rest comes again if it counts again.
 func TestTakenBackIsBounded(t *testing.T) {
