@@ -305,11 +305,11 @@ func (p *Plan) drive(d dice) {
 }
 
 // mountBusily has a node mount its ledger again, which takes a while, and all write to it
-// meanwhile.
+// meanwhile, so much that more comes while what came meanwhile is read.
 func (p *Plan) mountBusily(d dice) {
 	o := Op{At: time.Duration(d.Int64N(int64(chaos / 2))), Kind: Remount, Node: d.IntN(len(p.Nodes)), Model: ledgerChannel, For: time.Second}
 	p.Ops = append(p.Ops, o)
-	for range 10 {
+	for range 40 {
 		write := Op{Kind: Change, Node: d.IntN(len(p.Nodes)), Model: ledgerChannel, N: 1, Salt: d.Uint64()}
 		write.At = o.At + time.Duration(d.Int64N(int64(chaos/3)))
 		p.Ops = append(p.Ops, write)
