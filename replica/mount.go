@@ -10,13 +10,14 @@ import (
 	"github.com/hearsaynet/hearsay/replica/wire"
 )
 
-// mountRounds is how often Mount tells a model what has come since it began to tell it
-// the rest, before everybody has to wait for the last of it.
+// mountRounds is in how many rounds Mount tells a model what there is, each of them what
+// has come during the one before, until the own author has to wait for the last of it.
 const mountRounds = 3
 
 // Mount folds what the store has of a channel into model, and then follows. One model at
-// a time can be mounted on a channel. Nobody waits for Mount: what is written and taken
-// in meanwhile is in model when it returns.
+// a time can be mounted on a channel, and each on one channel only. Nobody waits for Mount,
+// unless the models are rebuilt meanwhile, and then only LocalUpdate does: what is written
+// and taken in meanwhile is in model when it returns.
 func (r *Replica) Mount(channel string, model Model) (unmount func(), err error) {
 	if err := wire.CheckChannel(channel); err != nil {
 		return nil, fmt.Errorf("replica: mount: %w", err)

@@ -19,7 +19,7 @@
 //
 // A [Reader] gives all files as one export file, for replica.Replica.Import. Behind the
 // last Mark of a file without an end it takes the whole frames whose signature is good,
-// unless the file behind it has them again. What it cannot take is a [Fault]: bytes that
+// unless the files behind it have all of them again. What it cannot take is a [Fault]: bytes that
 // a killed writer left, bytes that are not what was written, files that are missing.
 // Nothing that it gives is verified, but what is behind a Mark: whoever can write to the
 // directory can write marks.
