@@ -47,15 +47,24 @@ const (
 	stillWaiting = 2 * time.Second
 )
 
+// unlock asks for the passphrase of a key, if it has one, before a command writes with it
+// in a store that no node has open.
+func unlock(ctx context.Context, api node.API) error {
+	if own, ok := api.(*node.Node); ok {
+		return own.Unlock(ctx)
+	}
+	return nil
+}
+
 // durably returns a context for one write, and says when that takes long. The time that
 // somebody needs to type a passphrase does not count, nor what opens the key with it.
 func (a *app) durably(ctx context.Context, api node.API) (context.Context, context.CancelFunc, error) {
+	if err := unlock(ctx, api); err != nil {
+		return nil, nil, err
+	}
 	limit := writeWait
-	if own, ok := api.(*node.Node); ok {
+	if _, own := api.(*node.Node); own {
 		limit = ownWriteWait
-		if err := own.Unlock(ctx); err != nil {
-			return nil, nil, err
-		}
 	}
 	ctx, cancel := context.WithTimeoutCause(ctx, limit, fmt.Errorf("it is not durable after %v", limit))
 	notice := time.AfterFunc(stillWaiting, func() {

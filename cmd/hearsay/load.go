@@ -65,6 +65,9 @@ func (a *app) load(ctx context.Context, api node.API, name string, asJSON bool) 
 		return err
 	}
 	defer in.Close()
+	if err := unlock(ctx, api); err != nil { // once, not in each batch that is on its way
+		return err
+	}
 	l := &loader{app: a, lines: newLineReader(in, maxLine), asJSON: asJSON}
 	if !asJSON && isTerminal(a.err) {
 		l.bar = newBar(a.err, in)

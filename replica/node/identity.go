@@ -57,8 +57,8 @@ func (id *identity) ready(ctx context.Context) error {
 	return nil
 }
 
-// Unlock opens the key file, and asks for its passphrase, if that has not been done yet: a
-// node that is Offline waits for it at its first write otherwise.
+// Unlock opens the key file, and asks for its passphrase, if that has not been done yet; or
+// looks for the key in the agent. A node that is Offline does so at its first write otherwise.
 func (n *Node) Unlock(ctx context.Context) error { return n.id.ready(ctx) }
 
 // unlock opens the key file.
