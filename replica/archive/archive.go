@@ -1,7 +1,6 @@
 package archive
 
 import (
-	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -145,9 +144,14 @@ func (p places) with(q places) places {
 		all = places{}
 	}
 	for id, at := range q {
-		if have := p[id]; have.Seq > at.Seq {
-			have.Cut, at = cmp.Or(at.Cut, have.Cut), have
+		have, cut := p[id], at.Cut
+		if have.Cut != 0 && (cut == 0 || have.Cut < cut) {
+			cut = have.Cut
 		}
+		if have.Seq > at.Seq {
+			at = have
+		}
+		at.Cut = cut
 		all[id] = at
 	}
 	return all

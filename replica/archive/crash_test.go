@@ -102,6 +102,9 @@ func TestTorn(t *testing.T) {
 	})
 }
 
+// markSize is the length of a Mark frame.
+const markSize = 19
+
 func flip(whole []byte, n int) []byte {
 	whole[n] ^= 1 << (n % 8)
 	return whole
@@ -151,7 +154,6 @@ func TestKilledAndFlipped(t *testing.T) {
 	first := filesIn(t, dir)[0]
 	b, err := os.ReadFile(first)
 	must(t, err)
-	const markSize = 19
 	must(t, os.WriteFile(first, b[:len(b)-markSize], 0o600))
 	w = archived(t, dir, [][]*wire.Run{xs[2:], ys[2:]})
 	must(t, w.Close())
@@ -181,16 +183,16 @@ func TestKilledAndFlipped(t *testing.T) {
 	}
 }
 
-// archived adds an export of some runs, with a mark behind each group of them.
-func archived(t *testing.T, dir string, groups [][]*wire.Run) *archive.Writer {
+// archived adds an export of some statements, with a mark behind each group of them.
+func archived[S wire.Statement](t *testing.T, dir string, groups [][]S) *archive.Writer {
 	t.Helper()
 	w, err := archive.Create(dir, archive.TestOnlyUnsynced)
 	must(t, err)
 	out, err := wire.NewExportWriter(w, "test", topic)
 	must(t, err)
-	for _, runs := range groups {
-		for _, run := range runs {
-			must(t, out.Write(run))
+	for _, group := range groups {
+		for _, statement := range group {
+			must(t, out.Write(statement))
 		}
 		must(t, out.Mark())
 	}
@@ -229,11 +231,7 @@ func TestHealedInPart(t *testing.T) {
 		dir := t.TempDir()
 		w := archived(t, dir, [][]*wire.Run{xs[:1], xs[1:2], xs[2:3], xs[3:]})
 		must(t, w.Close())
-		first := filesIn(t, dir)[0]
-		b, err := os.ReadFile(first)
-		must(t, err)
-		b[bytes.Index(b, xs[1].Body())] ^= 1
-		must(t, os.WriteFile(first, b, 0o600))
+		spoil(t, filesIn(t, dir)[0], xs[1])
 		for last := 2; last <= 4; last++ {
 			from := 1
 			if filesAgain == 1 && last > 2 {
@@ -251,6 +249,68 @@ func TestHealedInPart(t *testing.T) {
 			if len(faults) != 1 || faults[0].Healed != (last == 4) {
 				t.Errorf("%d files have it again up to update %d: %+v", filesAgain, last, faults)
 			}
+		}
+	}
+}
+
+// spoil damages a run in a file.
+func spoil(t *testing.T, name string, run *wire.Run) {
+	t.Helper()
+	b, err := os.ReadFile(name)
+	must(t, err)
+	b[bytes.Index(b, run.Body())] ^= 1
+	must(t, os.WriteFile(name, b, 0o600))
+}
+
+// TestHealedByCut: what a fork has cut off need not come again, but its proof must.
+func TestHealedByCut(t *testing.T) {
+	x, y := wiretest.NewAuthor("x"), wiretest.NewAuthor("y")
+	xs := x.Chain(topic, x.Start(), 1, 1, 1)
+	proof, err := wire.NewProof(xs[1], x.Run(topic, xs[0].End(), wiretest.Change(9, "c", "other")), 2)
+	must(t, err)
+	for name, test := range map[string]struct {
+		then, again []wire.Statement
+		healed      bool
+	}{
+		"cut later":    {[]wire.Statement{xs[2]}, []wire.Statement{proof}, true},
+		"no proof yet": {[]wire.Statement{xs[2], proof}, []wire.Statement{xs[1], xs[2]}, false},
+		"proof again":  {[]wire.Statement{xs[2], proof}, []wire.Statement{proof}, true},
+	} {
+		dir := t.TempDir()
+		w := archived(t, dir, [][]wire.Statement{{xs[0]}, {xs[1]}, test.then})
+		must(t, w.Close())
+		spoil(t, filesIn(t, dir)[0], xs[1])
+		archived(t, dir, [][]wire.Statement{test.again}).TestOnlyKill()
+		for range 2 {
+			times, faults := readEach(t, dir)
+			if len(faults) != 1 || faults[0].Healed != test.healed {
+				t.Errorf("%s: healed is to be %v: %+v", name, test.healed, faults)
+			}
+			if n := times[wire.Ref{Author: x.ID(), Seq: 3}]; (n == 0) != test.healed {
+				t.Errorf("%s: update 3 comes %d times", name, n)
+			}
+			archived(t, dir, [][]*wire.Run{y.Chain(topic, y.Start(), 1)}).TestOnlyKill() // which changes nothing
+		}
+	}
+}
+
+// TestAgainAndDamaged: what the next file has again, damaged, is read where it was first.
+func TestAgainAndDamaged(t *testing.T) {
+	dir := t.TempDir()
+	x := wiretest.NewAuthor("x")
+	xs := x.Chain(topic, x.Start(), 1, 1, 1, 1, 1)
+	archived(t, dir, [][]*wire.Run{xs[:1], xs[1:3]}).TestOnlyKill()
+	first := filesIn(t, dir)[0]
+	b, err := os.ReadFile(first)
+	must(t, err)
+	must(t, os.WriteFile(first, b[:len(b)-markSize], 0o600))
+	must(t, archived(t, dir, [][]*wire.Run{xs[1:2], xs[2:3], xs[3:4]}).Close())
+	must(t, archived(t, dir, [][]*wire.Run{xs[4:]}).Close())
+	spoil(t, filesIn(t, dir)[1], xs[1])
+	times, faults := readEach(t, dir)
+	for seq := uint64(1); seq <= 5; seq++ {
+		if times[wire.Ref{Author: x.ID(), Seq: seq}] == 0 {
+			t.Errorf("update %d is not read, with %+v", seq, faults)
 		}
 	}
 }
