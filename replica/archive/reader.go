@@ -105,8 +105,10 @@ func (r *Reader) join(s *seams, f *file) {
 	base, end, there, then := f.base, f.end, f.there, f.then
 	f.base, f.end, f.there, f.then = nil, nil, nil, nil
 	if !f.based {
-		s.joints = append(s.joints, joint{i, f.marked, r.end.with(then), true})
-		r.end = r.end.with(end)
+		if len(end) > 0 { // kills may leave many files that have nothing
+			s.joints = append(s.joints, joint{i, f.marked, r.end.with(then), true})
+			r.end = r.end.with(end)
+		}
 		return
 	}
 	at := slices.IndexFunc(s.joints, func(j joint) bool { return maps.Equal(j.leads, base) })
