@@ -71,8 +71,9 @@ func (n *node) checkCuts() {
 // compare says what is not as it must be at some node, "" if all is: every honest node
 // has of each author that it admits the whole history or, of one that has forked, what is
 // below the lowest proof; of an honest author from whose node no path leads to it that is
-// neither hostile nor leaves out authors, it has some of the history; its models hold that and nothing else, but for what waits for
-// its time; it knows the same proofs as all others; and it may write.
+// neither hostile nor leaves out authors, it has some of the history; its models hold that
+// and nothing else, but for what waits for its time; it knows the same proofs as all others;
+// and it may write.
 func (w *world) compare() string {
 	for _, n := range w.nodes {
 		if n.gone() {

@@ -3,10 +3,10 @@
 // A [Plan] is made of a seed: honest nodes and what joins them, hostile authors, and what
 // happens when: changes to models of all kinds, crashes, models that are unmounted and
 // mounted again, partitions, keystores that fail, clocks that are wrong, members that come
-// and go, forks, forgeries. [Run] plays it with real replicas in the
-// virtual time of a testing/synctest bubble. The network between them is simulated frame
-// by frame, one frame at a time, and what goes wrong with a frame depends on the seed and
-// on what the frame is, not on when it came: so a plan replays, and a part of it does too.
+// and go, forks, forgeries. [Run] plays it with real replicas in the virtual time of a
+// testing/synctest bubble. The network between them is simulated frame by frame, one frame
+// at a time, and what goes wrong with a frame depends on the seed and on what the frame is,
+// not on when it came: so a plan replays, and a part of it does too.
 //
 // While it plays, each frame that leaves an honest node, each write to a disk and each
 // update that reaches a model is checked. Then the faults end, and every honest node must
