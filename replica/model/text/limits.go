@@ -1,9 +1,10 @@
 package text
 
 const (
-	// MaxChange bounds a change, in bytes, so that one update takes some tens of milliseconds
-	// at most, besides what waited for it: 16,000 inserts at one place take 10, and 7,000 all
-	// over a text of 100,000 pieces 40. It is part of the encoding.
+	// MaxChange bounds a change, in bytes, so that what one update inserts takes some tens of
+	// milliseconds at most: 16,000 inserts at one place take 10, and 7,000 all over a text of
+	// 100,000 pieces 40. What waited for it, and the pieces that it deletes, come on top: each
+	// of them has been paid for once. It is part of the encoding.
 	MaxChange = 64 << 10
 	// MaxAnchors bounds the characters that an insert names as its place: the one before
 	// it, and three to fall back on while that one's author is not there. It is part of the
