@@ -2,9 +2,8 @@ package text
 
 const (
 	// MaxChange bounds a change, in bytes, so that what one update inserts takes some tens of
-	// milliseconds at most: 16,000 inserts at one place take 10, and 7,000 all over a text of
-	// 100,000 pieces 40. What waited for it, and the pieces that it deletes, come on top: each
-	// of them has been paid for once. It is part of the encoding.
+	// milliseconds at most. What waited for it, and the pieces that it deletes, come on top:
+	// each of them has been paid for once. It is part of the encoding.
 	MaxChange = 64 << 10
 	// MaxAnchors bounds the characters that an insert names as its place: the one before
 	// it, and three to fall back on while that one's author is not there. It is part of the
@@ -27,8 +26,8 @@ const (
 	// from one author's text to another's.
 	maxScan = 64
 	// maxSteps bounds the pieces that an update inserts, deletes or moves before readers see
-	// them, and so how long one may have to wait: 0.2 ms, or 2 if they are all over a large
-	// text, and for its turn. What most updates do is seen as one.
+	// them, and so how long one may have to wait, besides for its turn. What most updates do
+	// is seen as one.
 	maxSteps = 256
 	// maxMoved bounds the text, in characters, that watchers are told of one update that
 	// makes it move: an author may make as much of it move as it likes with 40 bytes, and as
