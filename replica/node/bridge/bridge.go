@@ -58,7 +58,8 @@ type Config struct {
 	Log *slog.Logger // nil discards
 }
 
-// Stats counts what has crossed.
+// Stats counts what has crossed, and how often something was found that cannot: it is found
+// again when it changes, and may be while the bridge begins.
 type Stats struct {
 	ToTopic, ToNPM, Refused uint64
 }
