@@ -122,20 +122,10 @@ func BenchmarkReadWhileWriting(b *testing.B) {
 		names[i] = rowName(i)
 	}
 	write := writer(model, n)
-	for name, read := range map[string]func(i int) bool{
+	livetest.EachAloneAndWriting(b, n, map[string]func(i int) bool{
 		"get":    func(i int) bool { _, ok := d.Get(names[i]); return ok },
 		"set at": func(i int) bool { _, ok := s.At(i / 10); return ok },
-	} {
-		b.Run(name, func(b *testing.B) {
-			i := 0
-			livetest.AloneAndWriting(b, func() {
-				if !read(i * 7919 % n) {
-					b.Fatal("gone")
-				}
-				i++
-			}, write)
-		})
-	}
+	}, write)
 }
 
 // writer returns what sets the fields of one row after the other, among those of a few

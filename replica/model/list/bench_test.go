@@ -94,21 +94,11 @@ func BenchmarkReadWhileWriting(b *testing.B) {
 	n := livetest.Million()
 	l, model := filled(b, n)
 	write := writer(model, n)
-	for name, read := range map[string]func(i int) bool{
+	livetest.EachAloneAndWriting(b, n, map[string]func(i int) bool{
 		"get":   func(i int) bool { _, ok := l.Get(i); return ok },
 		"find":  func(i int) bool { _, ok := l.Find(el("a", uint64(i+1), 0)); return ok },
 		"index": func(i int) bool { _, ok := l.Index(el("a", uint64(i+1), 0)); return ok },
-	} {
-		b.Run(name, func(b *testing.B) {
-			i := 0
-			livetest.AloneAndWriting(b, func() {
-				if !read(i * 7919 % n) {
-					b.Fatal("gone")
-				}
-				i++
-			}, write)
-		})
-	}
+	}, write)
 }
 
 // writer returns what sets one element after the other.

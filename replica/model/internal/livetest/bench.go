@@ -89,3 +89,19 @@ func AloneAndWriting(b *testing.B, read, write func()) {
 		writer.Wait()
 	})
 }
+
+// EachAloneAndWriting is AloneAndWriting for some ways to read entry i of n, which say
+// whether it is there.
+func EachAloneAndWriting(b *testing.B, n int, reads map[string]func(i int) bool, write func()) {
+	for name, read := range reads {
+		b.Run(name, func(b *testing.B) {
+			i := 0
+			AloneAndWriting(b, func() {
+				if !read(i * 7919 % n) {
+					b.Fatal("gone")
+				}
+				i++
+			}, write)
+		})
+	}
+}
